@@ -1,0 +1,499 @@
+"""The line between slow path and fast path: commands down, outputs and upcalls up.
+
+The control plane decides *who* may talk, *which keys* a direction uses and *which path* a peer is
+reached on; an engine carries the frames. Both engines (the reference in Python, the native one in
+Rust) take the same commands, raise the same upcalls, send the same bytes and name the same drop
+reasons. An engine does no I/O and reads no clock: ``now`` is monotonic seconds, passed in.
+
+Sections named in docstrings are those of ``docs/protocol.md``.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeAlias
+
+from l2mesh.crypto import Cipher
+
+__all__ = [
+    "Activity",
+    "AddRelayLeg",
+    "ClosePort",
+    "Command",
+    "ControlReceived",
+    "Deliver",
+    "DropReason",
+    "Endpoint",
+    "Engine",
+    "FdbEntry",
+    "FlushPeer",
+    "HandshakeReceived",
+    "InstallReceive",
+    "InstallSend",
+    "KeySpent",
+    "Limits",
+    "MacLearned",
+    "NeedSession",
+    "OpenPort",
+    "Output",
+    "Path",
+    "RemoveMember",
+    "RemoveReceive",
+    "RemoveRelay",
+    "RemoveRelayLeg",
+    "RemoveSend",
+    "RemoveSession",
+    "SendControl",
+    "SendDatagram",
+    "SessionConfirmed",
+    "SetGuard",
+    "SetLimits",
+    "SetMember",
+    "SetPath",
+    "SetRelay",
+    "SetUnderlay",
+    "SourceSeen",
+    "Transmit",
+    "Upcall",
+]
+
+
+class Endpoint(NamedTuple):
+    """A UDP address: numeric IPv4 or IPv6 text without scope or brackets, and a port 1..65535."""
+
+    host: str
+    port: int
+
+
+class Path(NamedTuple):
+    """One way to a peer: a direct endpoint (relay 0), or a relay id at a planet's endpoint."""
+
+    endpoint: Endpoint
+    relay: int = 0
+
+
+# --- what an engine gives out -------------------------------------------------------------------
+
+
+class Transmit(NamedTuple):
+    """Send one datagram from the node's UDP socket."""
+
+    datagram: bytes
+    endpoint: Endpoint
+
+
+class Deliver(NamedTuple):
+    """Write one Ethernet frame (no FCS, checksums complete) to the port of a network."""
+
+    network: int
+    frame: bytes
+
+
+Output: TypeAlias = Transmit | Deliver
+
+
+class HandshakeReceived(NamedTuple):
+    """INIT (past the guard), RESPONSE or COOKIE; ``path`` is where the answer goes."""
+
+    datagram: bytes
+    path: Path
+
+
+class ControlReceived(NamedTuple):
+    """An authentic CONTROL datagram; ``payload`` is zero or more records (section 6)."""
+
+    peer: bytes
+    session: int
+    payload: bytes
+    path: Path
+
+
+class SessionConfirmed(NamedTuple):
+    """The first authentic DATA of any kind on a session; comes before what it carried."""
+
+    peer: bytes
+    session: int
+
+
+class NeedSession(NamedTuple):
+    """A frame waits for ``peer`` in ``network``: at most one such upcall a second for a pair."""
+
+    peer: bytes
+    network: int
+
+
+class SourceSeen(NamedTuple):
+    """An authentic packet with the newest counter came by a path that is not the one in use.
+
+    At most one upcall a second for a (peer, path).
+    """
+
+    peer: bytes
+    session: int
+    path: Path
+
+
+class MacLearned(NamedTuple):
+    """A source MAC was seen for the first time behind ``peer`` (None: this node), or moved there."""
+
+    network: int
+    vlan: int
+    mac: bytes
+    peer: bytes | None
+    moved: bool
+
+
+class KeySpent(NamedTuple):
+    """A send counter passed 2^31: rekey now."""
+
+    peer: bytes
+    session: int
+
+
+Upcall: TypeAlias = (
+    HandshakeReceived
+    | ControlReceived
+    | SessionConfirmed
+    | NeedSession
+    | SourceSeen
+    | MacLearned
+    | KeySpent
+)
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class InstallReceive:
+    """Accept DATA on ``index`` (u24) from ``peer``.
+
+    ``network`` 0 is control. ``elided`` = destination MAC | source MAC (12 bytes) for ELIDED frames,
+    None when there are none to assume (section 4).
+    """
+
+    peer: bytes
+    session: int
+    network: int
+    index: int
+    cipher: Cipher
+    key: bytes
+    salt: bytes
+    elided: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstallSend:
+    """From now on frames for (peer, network) leave with this index and key.
+
+    For network 0 the key is kept for each session apart, because control names its session.
+    Frames held for (peer, network) leave at once if there is a path.
+    """
+
+    peer: bytes
+    session: int
+    network: int
+    index: int
+    cipher: Cipher
+    key: bytes
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveReceive:
+    """Forget a receive index; DATA on it meets silence."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSend:
+    """Send no frames to (peer, network) any more; held ones are dropped."""
+
+    peer: bytes
+    network: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSession:
+    """Erase every key of a session, both directions, all networks."""
+
+    peer: bytes
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetPath:
+    """Reach ``peer`` by ``path`` (None: not at all; frames are held); ``size`` = largest UDP payload in
+    bytes that the path carries, RELAY header included."""
+
+    peer: bytes
+    path: Path | None
+    size: int = 1472
+
+
+@dataclass(frozen=True, slots=True)
+class AddRelayLeg:
+    """As a client: accept RELAY datagrams of this id from that planet endpoint."""
+
+    relay: int
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRelayLeg:
+    """As a client: accept this relay id no more."""
+
+    relay: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetRelay:
+    """As a planet: forward RELAY datagrams of this id between two endpoints, unchanged.
+
+    ``left_client`` and ``right_client`` are fingerprints, for the rate limit of each client.
+    """
+
+    relay: int
+    left: Endpoint
+    right: Endpoint
+    left_client: bytes
+    right_client: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRelay:
+    """As a planet: forward this id no more."""
+
+    relay: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPort:
+    """Attach the local port of a network: our signed MAC, the MTU (bytes above Ethernet), our rights."""
+
+    network: int
+    mac: bytes
+    mtu: int
+    bridge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePort:
+    """Detach a port with its FDB, members and limits."""
+
+    network: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetMember:
+    """Add or replace a member: it is flooded to, its signed MAC becomes a static FDB entry."""
+
+    network: int
+    peer: bytes
+    mac: bytes
+    bridge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMember:
+    """Forget a member with its static and learned entries."""
+
+    network: int
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPeer:
+    """Forget what was learned behind a peer in a network; None: behind this node."""
+
+    network: int
+    peer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a network lets pass, per source: None = no limit, 0 = drop, else frames a second.
+
+    The burst is twice the rate. ``bpdu`` lets 01-80-C2-00-00-00..0F pass.
+    """
+
+    broadcast: int | None = 500
+    multicast: int | None = 500
+    unknown_unicast: int | None = 500
+    bpdu: bool = False
+    guard: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimits:
+    """Replace the limits of a network's port."""
+
+    network: int
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class SetGuard:
+    """Whose handshakes to let up (section 3.5): our X25519 public key, and a secret for cookies.
+
+    ``secret`` (32 bytes) is the seed from which the engine derives a new cookie secret each 120 s.
+    """
+
+    public: bytes
+    secret: bytes
+    inits_per_second: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SetUnderlay:
+    """Our own UDP port and addresses, so that our own datagrams never travel inside a network."""
+
+    port: int
+    addresses: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SendControl:
+    """Seal ``payload`` (control records) on a session's network-0 index and send it by ``path``."""
+
+    peer: bytes
+    session: int
+    payload: bytes
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send a handshake datagram as it is, framed as RELAY where ``path`` says so."""
+
+    datagram: bytes
+    path: Path
+
+
+Command: TypeAlias = (
+    InstallReceive
+    | InstallSend
+    | RemoveReceive
+    | RemoveSend
+    | RemoveSession
+    | SetPath
+    | AddRelayLeg
+    | RemoveRelayLeg
+    | SetRelay
+    | RemoveRelay
+    | OpenPort
+    | ClosePort
+    | SetMember
+    | RemoveMember
+    | FlushPeer
+    | SetLimits
+    | SetGuard
+    | SetUnderlay
+    | SendControl
+    | SendDatagram
+)
+
+
+# --- what an engine knows -----------------------------------------------------------------------
+
+
+class DropReason(enum.StrEnum):
+    """Why a datagram or frame was dropped; the names are shown by ``l2mesh counters``."""
+
+    MALFORMED = "malformed"  # too short, impossible length, bad flag set before authentication
+    UNKNOWN_TYPE = "unknown_type"
+    BAD_MAC1 = "bad_mac1"
+    COOKIE_REQUIRED = "cookie_required"
+    HANDSHAKE_RATE = "handshake_rate"
+    UNKNOWN_INDEX = "unknown_index"
+    REPLAY = "replay"
+    FORGED = "forged"  # the tag did not verify
+    BAD_FLAGS = "bad_flags"  # authentic, but a flag or combination that has no meaning
+    BAD_FRAGMENT = "bad_fragment"
+    FRAGMENT_LOST = "fragment_lost"  # unfinished after 1 s, or displaced
+    BAD_OFFLOAD = "bad_offload"  # CSUM or ELIDED on a frame that cannot have it
+    BAD_FRAME = "bad_frame"  # runt, giant or truncated tag stack
+    UNKNOWN_RELAY = "unknown_relay"
+    RELAY_RATE = "relay_rate"
+    COUNTER_SPENT = "counter_spent"
+    NO_PORT = "no_port"  # authentic frame for a network that is not open here
+    NOT_A_MEMBER = "not_a_member"
+    SOURCE_MAC = "source_mac"  # a MAC that the sender has no right to
+    UNKNOWN_UNICAST = "unknown_unicast"  # nobody to flood it to
+    SAME_PORT = "same_port"  # destination is where it came from
+    LINK_LOCAL_GROUP = "link_local_group"
+    STORM = "storm"  # above the limit of its class
+    OWN_DATAGRAM = "own_datagram"
+    HELD_TOO_LONG = "held_too_long"
+    HELD_OVERFLOW = "held_overflow"
+    FDB_FULL = "fdb_full"  # not learned; the frame itself went on
+    UPCALL_OVERFLOW = "upcall_overflow"
+
+
+class FdbEntry(NamedTuple):
+    """One entry of the forwarding database; ``peer`` None is this node, ``age`` in seconds."""
+
+    network: int
+    vlan: int
+    mac: bytes
+    peer: bytes | None
+    age: float
+    static: bool
+
+
+@dataclass(slots=True)
+class Activity:
+    """Traffic with one peer; times are the engine's ``now``, 0.0 = never.
+
+    ``sent`` and ``received`` hear frames and control, ``frame`` only frames in either direction.
+    """
+
+    sent: float = 0.0
+    received: float = 0.0
+    frame: float = 0.0
+    tx_bytes: int = 0
+    rx_bytes: int = 0
+    tx_packets: int = 0
+    rx_packets: int = 0
+
+
+class Engine(Protocol):
+    """What both engines are to the rest of the program. No method blocks or raises on input."""
+
+    name: str
+    """``reference`` or ``native``."""
+
+    def execute(self, command: Command, now: float) -> None:
+        """Carry out one command. A command about something unknown is ignored."""
+
+    def handle_frame(self, network: int, frame: bytes, now: float) -> None:
+        """One Ethernet frame read from the port of ``network``."""
+
+    def handle_datagram(self, datagram: bytes, source: Endpoint, now: float) -> None:
+        """One datagram received by the UDP socket."""
+
+    def handle_timeout(self, now: float) -> None:
+        """Age tables; call when ``next_timeout`` has come."""
+
+    def next_timeout(self) -> float | None:
+        """When ``handle_timeout`` is next needed, or None."""
+
+    def poll_output(self) -> Output | None:
+        """The next datagram or frame to send out, in order; None when there is none."""
+
+    def poll_upcall(self) -> Upcall | None:
+        """The next upcall: control first, then events, then handshakes of strangers."""
+
+    def fdb(self, network: int, now: float) -> list[FdbEntry]:
+        """The forwarding database of a network, static entries included."""
+
+    def activity(self, peer: bytes) -> Activity:
+        """Traffic with a peer (a fresh zero value for an unknown one)."""
+
+    def counters(self) -> dict[str, int]:
+        """Totals: frames_in/out, datagrams_in/out, bytes, relayed_packets, relayed_bytes, ..."""
+
+    def drops(self) -> dict[DropReason, int]:
+        """How often each reason has dropped something; only reasons that occurred."""
