@@ -1,0 +1,61 @@
+"""What a core asks of the host around it, beside engine commands.
+
+A core (node, controller or planet) gives out :class:`l2mesh.datapath.interface.Command` values for its
+engine and the effects below for its service. The simulator answers effects with a few lines of
+memory; ``l2meshd`` answers them with netlink, TAP devices and files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from l2mesh.datapath.interface import Command
+
+__all__ = ["ConfigureDevice", "CoreOutput", "Effect", "NetworkChanged", "Persist", "RemoveDevice"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureDevice:
+    """Make the TAP of a network if there is none, and bring it to this state."""
+
+    network: int
+    name: str | None
+    """Wanted interface name; None: derived from the network ID."""
+    mac: bytes
+    mtu: int
+    """Bytes above Ethernet."""
+    addresses: tuple[str, ...]
+    """``ip/prefixlen``; set when the list changes, never while the device has a master."""
+    routes: tuple[tuple[str, str | None], ...]
+    """(destination, via) that the operator consented to."""
+    bridge: str | None
+    """Linux bridge to attach to, a local choice."""
+    broadcast_route: bool
+    """Send 255.255.255.255 and 224.0.0.0/4 by this device."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDevice:
+    """Take a network's device away."""
+
+    network: int
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Write a state file atomically (``data`` None: delete it). ``name`` is a relative path."""
+
+    name: str
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """A network's status or what it shows has changed; wakes those who wait for it."""
+
+    network: int
+
+
+Effect: TypeAlias = ConfigureDevice | RemoveDevice | Persist | NetworkChanged
+CoreOutput: TypeAlias = Command | Effect
