@@ -1,0 +1,330 @@
+"""The driver: carries bytes and time between sockets, ports, an engine and the core above it.
+
+::
+
+    UDP sockets -- handle_datagram --> engine -- poll_upcall --> core
+    port fds ---- handle_frame -----> engine <--- execute ----- core
+    UDP sockets, port fds <-- poll_output -- engine       core -- effects --> on_effect
+
+With the reference engine this loop *is* the data path, so it is written for speed: one reading of
+the clock and one flush a wake, at most `BATCH` datagrams or frames of one descriptor a wake (the
+event loop then visits the other descriptors, so neither side starves), and the core is called only
+when the engine has something to tell it.
+
+Everything runs in the event loop's thread. Whoever calls the core from outside (the local API, a
+netlink watcher) does it in that thread and calls `pump` afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, Generic, TypeVar, get_args
+
+from l2mesh.datapath.interface import Command, Endpoint, Engine, Transmit, Upcall
+from l2mesh.runtime.clock import Clock
+from l2mesh.runtime.core import Core
+from l2mesh.runtime.underlay import Underlay
+
+__all__ = ["BATCH", "Driver"]
+
+logger = logging.getLogger(__name__)
+
+EffectT = TypeVar("EffectT")
+
+BATCH: Final = 64
+"""Datagrams or frames read from one descriptor a wake."""
+ROUNDS: Final = 32
+"""How often core and engine may answer each other before the descriptors get their turn."""
+DATAGRAM_BYTES: Final = 2048
+"""Above the largest datagram of the protocol; a longer one is cut and fails to authenticate."""
+FRAME_BYTES: Final = 16384
+"""Above the largest network MTU (9000) with tags; a longer frame is cut and still is a giant."""
+KNOWN_ENDPOINTS: Final = 4096
+"""Endpoints kept as objects, so that a peer's datagrams do not each make one; then cleared."""
+LONGEST_SLEEP_S: Final = 5.0
+"""The loop's clock stops in suspend and ours does not: look again at least this often."""
+AFTER_ERROR_S: Final = 0.25
+"""A deadline that fails stays due; do not spin on it."""
+LOG_EVERY_S: Final = 1.0
+"""A fault that every packet brings about must not fill the disk with tracebacks."""
+
+_COMMANDS: Final[frozenset[type]] = frozenset(get_args(Command))
+_PORT_GONE: Final = frozenset({errno.EBADFD, errno.EBADF, errno.ENODEV, errno.ENXIO})
+
+
+class Driver(Generic[EffectT]):
+    """Drives one engine and one core on the running event loop.
+
+    `on_effect` carries out what is not for the engine. `on_port_lost`, when set, hears of a port
+    whose descriptor died under us (somebody deleted the device); the port is detached by then.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        core: Core[EffectT],
+        underlay: Underlay,
+        clock: Clock,
+        on_effect: Callable[[EffectT], None],
+    ) -> None:
+        self.engine = engine
+        self.core = core
+        self.underlay = underlay
+        self.clock = clock
+        self.on_port_lost: Callable[[int], None] | None = None
+        self._on_effect = on_effect
+        self._counters: Counter[str] = Counter()
+        self._fds: dict[int, int] = {}
+        self._known: dict[Any, Endpoint] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed = float("inf")
+        self._pumping = False
+        self._logged_at = float("-inf")
+
+    # --- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begins to read; call it inside the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        for sock in self.underlay.sockets:
+            self._loop.add_reader(sock.fileno(), partial(self._on_datagrams, sock.recvfrom))
+        for network, fd in self._fds.items():
+            self._loop.add_reader(fd, partial(self._on_frames, network, fd))
+        self.pump()
+
+    def close(self) -> None:
+        """Stops reading and timing. Sockets and ports stay open: they are their owners'."""
+        if self._loop is None:
+            return
+        for sock in self.underlay.sockets:
+            if sock.fileno() >= 0:
+                self._loop.remove_reader(sock.fileno())
+        for network in list(self._fds):
+            self.detach_port(network)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop = None
+
+    def attach_port(self, network: int, fd: int) -> None:
+        """Reads frames of `network` from `fd` and writes them to it, one frame a call.
+
+        `fd` is non-blocking and stays open until after `detach_port`; a port attached before is
+        replaced.
+        """
+        self.detach_port(network)
+        self._fds[network] = fd
+        if self._loop is not None:
+            self._loop.add_reader(fd, partial(self._on_frames, network, fd))
+
+    def detach_port(self, network: int) -> None:
+        """Lets go of a network's descriptor; nothing happens when there is none."""
+        fd = self._fds.pop(network, None)
+        if fd is not None and self._loop is not None:
+            self._loop.remove_reader(fd)
+
+    def counters(self) -> dict[str, int]:
+        """What the driver and its sockets counted; names are those of ``l2mesh counters``."""
+        return dict(self._counters + self.underlay.counters)
+
+    # --- the data path --------------------------------------------------------------------------
+
+    def _on_datagrams(self, receive: Callable[[int], tuple[bytes, Any]]) -> None:
+        now = self.clock()
+        handle, known = self.engine.handle_datagram, self._known
+        try:
+            for _ in range(BATCH):
+                datagram, source = receive(DATAGRAM_BYTES)
+                endpoint = known.get(source)
+                if endpoint is None:
+                    endpoint = self._remember(source)
+                handle(datagram, endpoint, now)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.underlay.count_receive(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours on one datagram stops no daemon
+            self._failed("engine.handle_datagram", error)
+        self._flush(now)
+
+    def _on_frames(self, network: int, fd: int) -> None:
+        now = self.clock()
+        handle, read = self.engine.handle_frame, os.read
+        try:
+            for _ in range(BATCH):
+                frame = read(fd, FRAME_BYTES)
+                if not frame:
+                    self._lose_port(network, "closed")
+                    break
+                handle(network, frame, now)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._on_read_error(network, error)
+        except Exception as error:  # noqa: BLE001 - nor one on a frame
+            self._failed("engine.handle_frame", error)
+        self._flush(now)
+
+    def _flush(self, now: float) -> None:
+        """Sends out what the engine has, and runs the core if the engine has something to tell."""
+        self._send_outputs()
+        upcall = self.engine.poll_upcall()
+        if upcall is not None:
+            self._converse(upcall, now)
+        self._rearm(now)
+
+    def _send_outputs(self) -> None:
+        poll, send, fds = self.engine.poll_output, self.underlay.send, self._fds
+        while (output := poll()) is not None:
+            if type(output) is Transmit:
+                send(output.datagram, output.endpoint)
+                continue
+            network, frame = output
+            fd = fds.get(network)  # type: ignore[arg-type]
+            if fd is None:
+                self._counters["port_write_no_port"] += 1
+                continue
+            try:
+                os.write(fd, frame)  # type: ignore[arg-type]
+            except OSError as error:
+                self._count_write(error)
+
+    def _remember(self, source: Any) -> Endpoint:
+        """The endpoint of a socket address, from now on without making one."""
+        if len(self._known) >= KNOWN_ENDPOINTS:
+            self._known.clear()
+        endpoint = Endpoint(source[0], source[1])
+        self._known[source] = endpoint
+        return endpoint
+
+    # --- the core -------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Carries out what the core wants by now; call it after every call of the core."""
+        if self._pumping:  # an effect called the core: the loop below sees its outputs
+            return
+        now = self.clock()
+        self._converse(None, now)
+        self._rearm(now)
+
+    def set_local_endpoints(self, endpoints: tuple[Endpoint, ...]) -> None:
+        """Tells the core which addresses this host has."""
+        self.core.set_local_endpoints(endpoints, self.clock())
+        self.pump()
+
+    def _converse(self, upcall: Upcall | None, now: float) -> None:
+        """Lets core and engine talk until neither has more to say, or `ROUNDS` are over."""
+        self._pumping = True
+        try:
+            for _ in range(ROUNDS):
+                self._raise_upcalls(upcall, now)
+                if not self._carry_out(now):
+                    return
+                self._send_outputs()
+                upcall = self.engine.poll_upcall()
+                if upcall is None:
+                    return
+        finally:
+            self._pumping = False
+        self._call_soon(self.pump)
+
+    def _raise_upcalls(self, upcall: Upcall | None, now: float) -> None:
+        poll, handle = self.engine.poll_upcall, self.core.handle_upcall
+        if upcall is None:
+            upcall = poll()
+        while upcall is not None:
+            try:
+                handle(upcall, now)
+            except Exception as error:  # noqa: BLE001 - nor one in a handler
+                self._failed(f"core.handle_upcall of {type(upcall).__name__}", error)
+            upcall = poll()
+
+    def _carry_out(self, now: float) -> bool:
+        """Executes the core's outputs; whether there were any."""
+        poll, execute, carried = self.core.poll_output, self.engine.execute, False
+        while (output := poll()) is not None:
+            carried = True
+            try:
+                if type(output) in _COMMANDS:
+                    execute(output, now)  # type: ignore[arg-type]
+                else:
+                    self._on_effect(output)  # type: ignore[arg-type]
+            except Exception as error:  # noqa: BLE001 - nor one in an effect
+                self._failed(f"carrying out {type(output).__name__}", error)
+        return carried
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def _rearm(self, now: float) -> None:
+        """Sets the loop's timer if something is due before it; an early wake costs nothing."""
+        engine, core = self.engine.next_timeout(), self.core.next_timeout()
+        due = now + LONGEST_SLEEP_S
+        if engine is not None and engine < due:
+            due = engine
+        if core is not None and core < due:
+            due = core
+        if due < self._armed and self._loop is not None:
+            self._arm(due, now)
+
+    def _arm(self, due: float, now: float) -> None:
+        assert self._loop is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed = due
+        self._timer = self._loop.call_later(max(0.0, due - now), self._on_timer)
+
+    def _on_timer(self) -> None:
+        now = self.clock()
+        self._armed, failed = float("inf"), False
+        for name, machine in (("engine", self.engine), ("core", self.core)):
+            due = machine.next_timeout()
+            if due is None or due > now:
+                continue
+            try:
+                machine.handle_timeout(now)
+            except Exception as error:  # noqa: BLE001 - nor one in a timer
+                self._failed(f"{name}.handle_timeout", error)
+                failed = True
+        if failed:
+            self._arm(now + AFTER_ERROR_S, now)
+            self._armed = float("-inf")  # nothing moves it forward
+        self._send_outputs()
+        self._converse(None, now)
+        self._rearm(now)
+
+    # --- what goes wrong ------------------------------------------------------------------------
+
+    def _failed(self, where: str, error: Exception) -> None:
+        """Counts a fault of ours, and logs it unless one was logged within the last second."""
+        self._counters["internal_errors"] += 1
+        now = self.clock()
+        if now - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = now
+            logger.error("internal error in %s: %s", where, error, exc_info=error)
+
+    def _on_read_error(self, network: int, error: OSError) -> None:
+        if error.errno in _PORT_GONE:
+            self._lose_port(network, error.strerror or "gone")
+        else:
+            self._counters["port_read_errors"] += 1
+
+    def _lose_port(self, network: int, reason: str) -> None:
+        logger.error("port of network=%016x is lost: %s", network, reason)
+        self._counters["ports_lost"] += 1
+        self.detach_port(network)
+        if self.on_port_lost is not None:
+            self._call_soon(partial(self.on_port_lost, network))
+
+    def _count_write(self, error: OSError) -> None:
+        name = errno.errorcode.get(error.errno or 0, "unknown").lower()
+        self._counters[f"port_write_{name}"] += 1
+
+    def _call_soon(self, call: Callable[[], None]) -> None:
+        if self._loop is not None:
+            self._loop.call_soon(call)

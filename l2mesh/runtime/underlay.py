@@ -1,0 +1,191 @@
+"""The underlay: the UDP sockets that carry everything we send to other nodes.
+
+One socket a family. ``[::]:port`` becomes a v6-only and a v4 socket on the same port, so that an
+IPv4 peer has one spelling (``192.0.2.1``, never ``::ffff:192.0.2.1``), and IPv4 alone where the
+host has no IPv6. Datagrams leave with DF set and are never fragmented by us: the kernel refuses one
+that exceeds the interface's MTU, which is counted; the path's size is for the core to find.
+
+What the network does to a datagram is no error of ours: it is dropped and counted by its reason.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections import Counter
+from ipaddress import IPv6Address, ip_address
+from typing import Final, NamedTuple
+
+from l2mesh.datapath.interface import Endpoint
+from l2mesh.errors import ConfigError
+
+__all__ = ["Listen", "Underlay", "parse_listen"]
+
+logger = logging.getLogger(__name__)
+
+SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
+"""Asked for in each direction; about 2,000 datagrams, 20 ms of a gigabit."""
+SHARED_PORT_TRIES: Final = 32
+"""How often a port that IPv4 gave us is asked for in IPv6 as well."""
+
+HIGHEST_PORT: Final = 0xFFFF
+
+# Numbers of include/uapi/asm-generic/socket.h, linux/in.h and linux/in6.h that `socket` lacks.
+SO_SNDBUFFORCE: Final = 32
+SO_RCVBUFFORCE: Final = 33
+IP_MTU_DISCOVER: Final = 10
+IPV6_MTU_DISCOVER: Final = 23
+PMTUDISC_PROBE: Final = 3
+"""Set DF and ignore what ICMP says of the path, which anybody could forge."""
+
+_NO_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+
+
+class Listen(NamedTuple):
+    """Where to listen: a numeric address, ``::`` for both families, and a port (0 picks one)."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_listen(text: str) -> Listen:
+    """Reads ``ADDR:PORT`` or ``[V6]:PORT``; ConfigError says what is wrong with it."""
+    host, _, port = text.strip().rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    try:
+        fits = isinstance(ip_address(host), IPv6Address) == bracketed
+    except ValueError:
+        fits = False
+    if not fits or not (port.isascii() and port.isdecimal()) or int(port) > HIGHEST_PORT:
+        raise ConfigError(
+            f"{text!r} is no address to listen on",
+            hint="write it like [::]:9993 or 192.0.2.1:9993",
+        )
+    return Listen(host, int(port))
+
+
+class Underlay:
+    """The open sockets. Belongs to the event loop's thread; never blocks."""
+
+    __slots__ = ("_v4", "_v6", "counters", "listen", "port", "sockets")
+
+    def __init__(self, listen: Listen) -> None:
+        """Binds; ConfigError with one clear line when that cannot be done."""
+        self.listen = listen
+        self.sockets = _open_sockets(listen)
+        by_family = {sock.family: sock for sock in self.sockets}
+        self._v4 = by_family.get(socket.AF_INET)
+        self._v6 = by_family.get(socket.AF_INET6)
+        self.port: int = self.sockets[0].getsockname()[1]
+        self.counters: Counter[str] = Counter()
+
+    @property
+    def has_ipv4(self) -> bool:
+        """Whether IPv4 peers can be reached."""
+        return self._v4 is not None
+
+    @property
+    def has_ipv6(self) -> bool:
+        """Whether IPv6 peers can be reached."""
+        return self._v6 is not None
+
+    def send(self, datagram: bytes, endpoint: Endpoint) -> None:
+        """Sends one datagram, or counts why it was not sent."""
+        sock = self._v6 if ":" in endpoint[0] else self._v4
+        if sock is None:
+            self.counters["underlay_send_no_family"] += 1
+            return
+        try:
+            sock.sendto(datagram, endpoint)
+        except OSError as error:
+            self._count("send", error)
+        except (ValueError, OverflowError):  # a host that is no address, a port out of range
+            self.counters["underlay_send_bad_endpoint"] += 1
+
+    def count_receive(self, error: OSError) -> None:
+        """Counts what a receive call ended with, other than "nothing there"."""
+        self._count("receive", error)
+
+    def close(self) -> None:
+        """Closes the sockets; may be called twice."""
+        for sock in self.sockets:
+            sock.close()
+
+    def _count(self, what: str, error: OSError) -> None:
+        name = errno.errorcode.get(error.errno or 0, "unknown").lower()
+        key = f"underlay_{what}_{name}"
+        self.counters[key] += 1
+        if self.counters[key] == 1:  # once each, the rest is in the counters
+            logger.warning("underlay: %s failed: %s", what, error.strerror or error)
+
+
+def _open_sockets(listen: Listen) -> tuple[socket.socket, ...]:
+    """The sockets of `listen`, IPv6 first."""
+    try:
+        if listen.host == "::":
+            return _open_both(listen.port)
+        family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+        return (_open_socket(family, listen.host, listen.port),)
+    except OSError as error:
+        raise _cannot_listen(listen, error) from error
+
+
+def _open_both(port: int) -> tuple[socket.socket, ...]:
+    """A socket of each family on one port; only IPv4 where there is no IPv6."""
+    tries = SHARED_PORT_TRIES if port == 0 else 1
+    for remaining in reversed(range(tries)):
+        v4 = _open_socket(socket.AF_INET, "0.0.0.0", port)
+        try:
+            v6 = _open_socket(socket.AF_INET6, "::", v4.getsockname()[1])
+        except OSError as error:
+            if error.errno in _NO_FAMILY:
+                logger.info("underlay: no IPv6 here, listening on IPv4 alone")
+                return (v4,)
+            v4.close()
+            if error.errno != errno.EADDRINUSE or not remaining:
+                raise
+        else:
+            return (v6, v4)
+    raise OSError(errno.EADDRINUSE, "no port is free in both families")
+
+
+def _open_socket(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    """A bound, non-blocking, close-on-exec UDP socket. No SO_REUSEADDR: it would share the port."""
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
+        _set_buffer(sock, SO_RCVBUFFORCE, socket.SO_RCVBUF)
+        _set_buffer(sock, SO_SNDBUFFORCE, socket.SO_SNDBUF)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _set_buffer(sock: socket.socket, force: int, ask: int) -> None:
+    """Enlarges a buffer beyond the system's limit where we may, else up to that limit."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, force, SOCKET_BUFFER_BYTES)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, ask, SOCKET_BUFFER_BYTES)
+
+
+def _cannot_listen(listen: Listen, error: OSError) -> ConfigError:
+    hints = {
+        errno.EADDRINUSE: "another program has it; choose one with --listen, 0 picks a free one",
+        errno.EADDRNOTAVAIL: "no interface of this host has that address",
+        errno.EACCES: "ports below 1024 need the right to bind them",
+    }
+    reason = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
+    return ConfigError(f"cannot listen on {listen}: {reason}", hint=hints.get(error.errno or 0, ""))

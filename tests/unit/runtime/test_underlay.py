@@ -1,0 +1,109 @@
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from l2mesh.datapath.interface import Endpoint
+from l2mesh.errors import ConfigError
+from l2mesh.runtime.clock import boot_clock
+from l2mesh.runtime.underlay import Listen, Underlay, parse_listen
+
+
+@pytest.fixture
+def both() -> Iterator[Underlay]:
+    underlay = Underlay(Listen("::", 0))
+    yield underlay
+    underlay.close()
+
+
+def test_port_zero_picks_one_port_for_both_families(both: Underlay) -> None:
+    assert both.port
+    assert {sock.getsockname()[1] for sock in both.sockets} == {both.port}
+    assert [sock.family for sock in both.sockets] == [socket.AF_INET6, socket.AF_INET]
+
+
+def test_sockets_do_not_block_and_are_not_inherited(both: Underlay) -> None:
+    assert [(sock.getblocking(), sock.get_inheritable()) for sock in both.sockets] == [
+        (False, False)
+    ] * 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_peer_of_either_family_has_its_own_spelling(both: Underlay, host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as peer:
+        peer.bind((host, 0))
+        peer.settimeout(5)
+        both.send(b"hello", Endpoint(*peer.getsockname()[:2]))
+        datagram, source = peer.recvfrom(100)
+    assert (datagram, source[:2]) == (b"hello", (host, both.port))
+
+
+def test_ipv4_serves_where_there_is_no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = socket.socket
+
+    def without_ipv6(family: int, kind: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(97, "Address family not supported by protocol")
+        return make(family, kind)
+
+    monkeypatch.setattr(socket, "socket", without_ipv6)
+    underlay = Underlay(Listen("::", 0))
+    assert (underlay.has_ipv4, underlay.has_ipv6) == (True, False)
+    underlay.send(b"x", Endpoint("::1", 9))
+    assert underlay.counters == {"underlay_send_no_family": 1}
+    underlay.close()
+
+
+def test_datagram_above_the_interface_mtu_fails_visibly() -> None:
+    underlay = Underlay(Listen("127.0.0.1", 0))
+    underlay.send(bytes(65507 + 1), Endpoint("127.0.0.1", 9))
+    assert underlay.counters == {"underlay_send_emsgsize": 1}
+    assert underlay.sockets[0].getsockopt(socket.IPPROTO_IP, 10) == 3
+    underlay.close()
+
+
+def test_endpoint_that_cannot_be_is_counted(both: Underlay) -> None:
+    both.send(b"x", Endpoint("192.0.2.1", 0))
+    both.send(b"x", Endpoint("192.0.2.1", 70000))
+    assert sum(both.counters.values()) == 2
+
+
+def test_port_in_use_is_told_in_one_line(both: Underlay) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Underlay(Listen("::", both.port))
+    assert str(caught.value) == f"cannot listen on [::]:{both.port}: the port is in use"
+    assert "--listen" in caught.value.hint
+
+
+def test_foreign_address_is_told_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1:0"):
+        Underlay(Listen("192.0.2.1", 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "listen"),
+    [
+        ("[::]:9993", Listen("::", 9993)),
+        ("0.0.0.0:0", Listen("0.0.0.0", 0)),
+        ("[2001:db8::1]:65535", Listen("2001:db8::1", 65535)),
+    ],
+)
+def test_listen_address_round_trips(text: str, listen: Listen) -> None:
+    assert parse_listen(text) == listen
+    assert str(listen) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "9993", ":9993", "::1:9993", "[127.0.0.1]:1", "1.2.3.4", "1.2.3.4:", "1.2.3.4:-1",
+     "1.2.3.4:65536", "localhost:1", "[::]:x", "1.2.3.4:٣"],
+)  # fmt: skip
+def test_unusable_listen_address_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_listen(text)
+    assert "[::]:9993" in caught.value.hint
+
+
+def test_clock_counts_suspend() -> None:
+    assert boot_clock() <= boot_clock()
