@@ -1,0 +1,301 @@
+"""The core that every daemon has: peers with sessions, channels and paths, and a table of verbs.
+
+It decides nothing about networks, planets or membership; those are parts (``part.py``) that register
+handlers for their verbs and hear what happens to peers. What the engine tells comes in through
+``handle_upcall``, what should be done leaves through ``poll_output``. A core reads no clock, draws no
+randomness of its own and opens no socket.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from l2mesh.crypto import Cipher, Crypto, Random
+from l2mesh.datapath.interface import (
+    Activity,
+    ControlReceived,
+    Endpoint,
+    HandshakeReceived,
+    KeySpent,
+    SessionConfirmed,
+    SetGuard,
+    SetPath,
+    SourceSeen,
+    Upcall,
+)
+from l2mesh.errors import StateError
+from l2mesh.identity import Identity, PublicIdentity
+from l2mesh.node import control, handshakes, pump
+from l2mesh.node.effects import CoreOutput
+from l2mesh.node.part import Handler, Part
+from l2mesh.node.peer import Peer
+from l2mesh.path.paths import PathSet
+from l2mesh.path.probe import ProbeLimiter
+from l2mesh.session.handshake import Role
+from l2mesh.session.indices import IndexAllocator
+from l2mesh.session.sessions import SessionSet
+from l2mesh.timers import TimerTable
+from l2mesh.wire.control import Close, encode_records
+from l2mesh.wire.message import Message, encode_message, priority_of
+
+__all__ = ["Core", "Settings"]
+
+log = logging.getLogger(__name__)
+
+STRANGER_S: Final = 10.0
+"""A peer that no part knows goes after so long (section 3.7)."""
+MAX_STRANGERS: Final = 256
+TICK_S: Final = 1.0
+"""How often traffic with a live peer is looked at."""
+
+Admission = Callable[[PublicIdentity, float], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a core is given at birth."""
+
+    identity: Identity
+    crypto: Crypto
+    random: Random
+    unix_now: Callable[[], float]
+    """Wall clock in Unix seconds; only credentials with a lifetime ask."""
+    activity: Callable[[bytes], Activity]
+    """The engine's traffic figures of a peer."""
+    role: Role = Role.NODE
+    """As what others address us."""
+    direct: bool = True
+    """Whether direct paths are used and offered (``--relay-only``: no)."""
+    watch: bool = True
+    """Look at every live peer's traffic once a second (a planet leaves heartbeats to its clients)."""
+
+
+@dataclass(slots=True)
+class Core:
+    """Peers and what passes between them and us."""
+
+    settings: Settings
+    peers: dict[bytes, Peer] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    admit: Admission | None = None
+    """Asked before a stranger's INIT makes a peer; None: everybody up to the limit."""
+    local_endpoints: tuple[Endpoint, ...] = ()
+    is_closing: bool = False
+    handlers: dict[type, Handler] = field(default_factory=dict)
+    initiations: dict[int, bytes] = field(default_factory=dict)
+    """Handshake number -> peer, to find whom a RESPONSE or COOKIE is for."""
+    pings: dict[int, tuple[float, float | None, object]] = field(default_factory=dict)
+    """PROBE nonce of a ping -> (sent, answered, path)."""
+    limiter: ProbeLimiter = field(default_factory=ProbeLimiter)
+    outputs: deque[CoreOutput] = field(default_factory=deque)
+    refused: dict[str, int] = field(default_factory=dict)
+    """Handshakes and control messages that were refused, by reason."""
+    indices: IndexAllocator = field(init=False)
+    timers: TimerTable[bytes] = field(default_factory=TimerTable)
+    _last_session: int = 0
+
+    def __post_init__(self) -> None:
+        self.indices = IndexAllocator(self.settings.random)
+
+    # --- parts ----------------------------------------------------------------------------------
+
+    def add_part(self, part: Part) -> None:
+        """Give a part its hooks and verbs. Two parts never handle the same verb."""
+        self.parts.append(part)
+        for message_type, handler in part.handlers().items():
+            if message_type in self.handlers:
+                raise StateError(f"two parts handle {message_type.__name__}")
+            self.handlers[message_type] = handler
+
+    def start(self, now: float) -> None:
+        """Begin: arm the engine's handshake guard. Strangers meet silence until then."""
+        public = self.settings.identity.public.exchange
+        self.emit(SetGuard(public=public, secret=self.settings.random(32)))
+
+    def close(self, now: float) -> None:
+        """Leave in good order: tell every live peer."""
+        self.is_closing = True
+        for peer in list(self.peers.values()):
+            control.say(self, peer, encode_records([Close(0)]))
+
+    # --- the face towards the runtime -----------------------------------------------------------
+
+    def handle_upcall(self, upcall: Upcall, now: float) -> None:
+        """One upcall of the engine."""
+        match upcall:
+            case HandshakeReceived(datagram, path):
+                handshakes.receive(self, datagram, path, now)
+            case ControlReceived():
+                control.receive(self, upcall, now)
+            case SessionConfirmed(fingerprint, session):
+                if peer := self.peers.get(fingerprint):
+                    peer.sessions.confirmed(session, now)
+                    self.touch(peer, now)
+            case SourceSeen(fingerprint, _, path):
+                if peer := self.peers.get(fingerprint):
+                    peer.paths.source_seen(path, now)
+                    self.touch(peer, now)
+            case KeySpent(fingerprint, session):
+                if peer := self.peers.get(fingerprint):
+                    peer.sessions.key_spent(session, now)
+                    self.touch(peer, now)
+            case _:
+                for part in self.parts:
+                    part.handle_upcall(upcall, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Everything that is due."""
+        for fingerprint in self.timers.pop_due(now):
+            if peer := self.peers.get(fingerprint):
+                self._tick(peer, now)
+        for part in self.parts:
+            due = part.next_timeout()
+            if due is not None and due <= now:
+                part.handle_timeout(now)
+
+    def next_timeout(self) -> float | None:
+        """When something is due next."""
+        due = [self.timers.next(), *(part.next_timeout() for part in self.parts)]
+        return min((at for at in due if at is not None), default=None)
+
+    def poll_output(self) -> CoreOutput | None:
+        """The next engine command or effect."""
+        return self.outputs.popleft() if self.outputs else None
+
+    def set_local_endpoints(self, endpoints: tuple[Endpoint, ...], now: float) -> None:
+        """The host's own addresses with our port, best first."""
+        if endpoints != self.local_endpoints:
+            self.local_endpoints = endpoints
+            for part in self.parts:
+                part.local_endpoints_changed(now)
+
+    # --- for parts and handlers -----------------------------------------------------------------
+
+    def emit(self, output: CoreOutput) -> None:
+        """Queue an engine command or an effect."""
+        self.outputs.append(output)
+
+    def add_peer(
+        self, public: PublicIdentity, now: float, *, role: Role = Role.NODE, always: bool = False
+    ) -> Peer:
+        """The peer with this identity, made if it is new. ``always`` keeps its session renewed."""
+        peer = self.peers.get(public.fingerprint)
+        if peer is None:
+            peer = self._make_peer(public, role, now)
+            self.peers[public.fingerprint] = peer
+            for part in self.parts:
+                part.peer_added(peer, now)
+        if always:
+            peer.sessions.always = True
+            peer.paths.set_always(True)
+        self.touch(peer, now)
+        return peer
+
+    def connect(self, peer: Peer, now: float) -> None:
+        """Make sure that a session is live or under way."""
+        peer.sessions.connect(now)
+        self.touch(peer, now)
+
+    def send(self, peer: Peer, message: Message, now: float) -> None:
+        """Send a message reliably; dropped with a count when too many wait already."""
+        try:
+            peer.queue(priority_of(message), encode_message(message), now)
+        except StateError:
+            self.refuse("channel_full")
+        self.touch(peer, now)
+
+    def remove_peer(self, peer: Peer, now: float) -> None:
+        """Forget a peer: sessions, keys, paths."""
+        was_live = peer.is_live
+        peer.sessions.close(now)
+        pump.drain(self, peer, now)
+        for part in self.parts:
+            if was_live:
+                part.session_lost(peer, now)
+            part.peer_removed(peer, now)
+        self.peers.pop(peer.fingerprint, None)
+        self.timers.cancel(peer.fingerprint)
+        self.emit(SetPath(peer.fingerprint, None))
+
+    def touch(self, peer: Peer, now: float) -> None:
+        """After anything that may have changed a peer: let out what it has to say, set its timer."""
+        pump.drain(self, peer, now)
+        if peer.fingerprint not in self.peers:
+            return
+        due = [peer.sessions.next_timeout(), peer.paths.next_timeout()]
+        due += [channel.next_timeout() for channel in peer.channels.values()]
+        if peer.is_live and self.settings.watch:
+            due.append(now + TICK_S)
+        if not self.knows(peer):
+            due.append(peer.since + STRANGER_S)
+        deadlines = [at for at in due if at is not None]
+        if deadlines:
+            self.timers.set(peer.fingerprint, min(deadlines))
+        else:
+            self.timers.set(peer.fingerprint, now + STRANGER_S)
+
+    def knows(self, peer: Peer) -> bool:
+        """Whether the peer is more than a stranger."""
+        return peer.sessions.always or any(part.knows(peer) for part in self.parts)
+
+    def may_add_stranger(self, public: PublicIdentity, now: float) -> bool:
+        """Whether an INIT of somebody unknown may make a peer."""
+        if self.admit is not None:
+            return self.admit(public, now)
+        strangers = sum(1 for peer in self.peers.values() if not self.knows(peer))
+        return strangers < MAX_STRANGERS
+
+    def refuse(self, reason: str) -> None:
+        """Count something that was refused."""
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+
+    def next_session(self) -> int:
+        """A session number that this process has not used."""
+        self._last_session += 1
+        return self._last_session
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _make_peer(self, public: PublicIdentity, role: Role, now: float) -> Peer:
+        settings = self.settings
+        sessions = SessionSet(
+            local=settings.identity,
+            peer=public,
+            role=role,
+            local_role=settings.role,
+            crypto=settings.crypto,
+            random=settings.random,
+            indices=self.indices,
+            ciphers=ciphers_of(settings.crypto),
+            next_id=self.next_session,
+        )
+        paths = PathSet(random=settings.random, limiter=self.limiter, direct=settings.direct)
+        return Peer(public=public, sessions=sessions, paths=paths, since=now)
+
+    def _tick(self, peer: Peer, now: float) -> None:
+        activity = self.settings.activity(peer.fingerprint)
+        peer.sessions.note_frame(activity.frame)
+        peer.paths.note_activity(activity.sent, activity.received, activity.frame, now)
+        peer.sessions.handle_timeout(now)
+        peer.paths.handle_timeout(now)
+        for channel in peer.channels.values():
+            channel.handle_timeout(now)
+        pump.drain(self, peer, now)
+        if not self.knows(peer) and now >= peer.since + STRANGER_S:
+            self.remove_peer(peer, now)
+        else:
+            self.touch(peer, now)
+
+
+def ciphers_of(crypto: Crypto) -> frozenset[Cipher]:
+    """What this machine offers: AES-256-GCM only with hardware for it."""
+    ciphers: Iterable[Cipher] = (
+        (Cipher.AES_256_GCM, Cipher.CHACHA20_POLY1305)
+        if crypto.has_aes()
+        else (Cipher.CHACHA20_POLY1305,)
+    )
+    return frozenset(ciphers)

@@ -1,0 +1,74 @@
+"""One peer: who it is, its sessions, the channel of each session, and its paths."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from l2mesh.datapath.interface import Path
+from l2mesh.errors import StateError
+from l2mesh.identity import PublicIdentity
+from l2mesh.path.paths import PathSet
+from l2mesh.session.channel import Channel
+from l2mesh.session.sessions import SessionSet
+
+__all__ = ["Peer"]
+
+MAX_WAITING: Final = 64
+"""Messages kept for a peer with which there is no session yet."""
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """What a core keeps of one other identity."""
+
+    public: PublicIdentity
+    sessions: SessionSet
+    paths: PathSet
+    since: float
+    """When it was added."""
+    channels: dict[int, Channel] = field(default_factory=dict)
+    """One for each session that is live."""
+    waiting: deque[tuple[int, bytes]] = field(default_factory=deque)
+    """(priority, message) to be sent once a session is live."""
+    last_path: Path | None = None
+    """Where the last authentic control came from; answers go there until a path is chosen."""
+    address: bytes = b""
+    """Its 40-bit address where it is known; for people."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Who the peer is."""
+        return self.public.fingerprint
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a session to send on."""
+        return self.sessions.current is not None
+
+    @property
+    def path(self) -> Path | None:
+        """Where to send control now."""
+        return self.paths.active or self.last_path
+
+    def queue(self, priority: int, message: bytes, now: float) -> None:
+        """Hand a message to the channel, or keep it until there is one; StateError when full."""
+        channel = self.channels.get(self.sessions.current or 0)
+        if channel is not None:
+            channel.send(message, priority, now)
+        elif len(self.waiting) < MAX_WAITING:
+            self.waiting.append((priority, message))
+        else:
+            raise StateError(f"too many messages wait for {self.fingerprint.hex()[:10]}")
+
+    def move_channel(self, session: int, now: float) -> None:
+        """Send on a newer session from now on: what the older ones owe goes along."""
+        channel = self.channels.setdefault(session, Channel())
+        for number, older in self.channels.items():
+            if number != session:
+                for priority, message in older.unacknowledged():
+                    channel.send(message, priority, now)
+        while self.waiting:
+            priority, message = self.waiting.popleft()
+            channel.send(message, priority, now)

@@ -1,0 +1,115 @@
+"""Let out what a peer's machines have to say, until they are silent.
+
+Sessions and paths answer with commands for the engine and with events. This file turns the events
+into what follows from them: where a handshake goes, what a new session means, which PROBE to send.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from l2mesh.datapath.interface import Path, SendDatagram, SetPath
+from l2mesh.node import control
+from l2mesh.node.peer import Peer
+from l2mesh.path.paths import PathChanged, PeerSilent, SendProbe
+from l2mesh.session.sessions import (
+    ConnectFailed,
+    SendHandshake,
+    SessionCurrent,
+    SessionDead,
+    SessionLive,
+)
+from l2mesh.wire.control import Probe, Record, encode_records
+
+if TYPE_CHECKING:
+    from l2mesh.node.core import Core
+
+__all__ = ["drain"]
+
+
+def drain(core: Core, peer: Peer, now: float) -> None:
+    """Until nothing is left to say: sessions first, then paths, then the channels."""
+    progress = True
+    while progress:
+        progress = _drain_sessions(core, peer, now) | _drain_paths(core, peer, now)
+    control.flush(core, peer, now)
+
+
+def _drain_sessions(core: Core, peer: Peer, now: float) -> bool:
+    progress = False
+    while (output := peer.sessions.poll_output()) is not None:
+        progress = True
+        match output:
+            case SendHandshake(datagram, handshake, path):
+                _send_handshake(core, peer, datagram, handshake, path)
+            case SessionLive(session, initiator):
+                _session_live(core, peer, session, initiator, now)
+            case SessionCurrent(session):
+                peer.move_channel(session, now)
+            case SessionDead(session):
+                _session_dead(core, peer, session, now)
+            case ConnectFailed():
+                for part in core.parts:
+                    part.connect_failed(peer, now)
+            case _:
+                core.emit(output)
+    return progress
+
+
+def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
+    progress = False
+    while (output := peer.paths.poll_output()) is not None:
+        progress = True
+        match output:
+            case SendProbe(nonce, path):
+                _send_probe(core, peer, nonce, path)
+            case PathChanged(path, size):
+                core.emit(SetPath(peer.fingerprint, path, size))
+                for part in core.parts:
+                    part.path_changed(peer, now)
+            case PeerSilent():
+                peer.sessions.restart(now)
+    return progress
+
+
+def _send_handshake(
+    core: Core, peer: Peer, datagram: bytes, handshake: int | None, path: Path | None
+) -> None:
+    if handshake is not None:
+        core.initiations[handshake] = peer.fingerprint
+        _forget_old_initiations(core)
+    paths = (path,) if path is not None else peer.paths.handshake_paths()
+    for each in paths:
+        core.emit(SendDatagram(datagram, each))
+
+
+def _forget_old_initiations(core: Core) -> None:
+    """Keep the newest 4,096 handshake numbers; the oldest are long answered or dead."""
+    while len(core.initiations) > 4096:
+        del core.initiations[next(iter(core.initiations))]
+
+
+def _session_live(core: Core, peer: Peer, session: int, initiator: bool, now: float) -> None:
+    peer.move_channel(session, now)
+    peer.paths.session_live(now)
+    if initiator and peer.last_path is not None:
+        peer.paths.source_seen(peer.last_path, now)
+    for part in core.parts:
+        part.session_live(peer, session, now, initiator=initiator)
+
+
+def _session_dead(core: Core, peer: Peer, session: int, now: float) -> None:
+    channel = peer.channels.pop(session, None)
+    if channel is None or peer.is_live:
+        return
+    peer.waiting.extend(channel.unacknowledged()[: 64 - len(peer.waiting)])
+    peer.paths.session_lost(now)
+    for part in core.parts:
+        part.session_lost(peer, now)
+
+
+def _send_probe(core: Core, peer: Peer, nonce: int, path: Path) -> None:
+    records: list[Record] = [Probe(nonce)]
+    for part in core.parts:
+        records += part.held(peer)
+    control.say(core, peer, encode_records(records), path=path)
