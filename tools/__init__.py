@@ -1,0 +1,1 @@
+"""What builds, checks, shows and measures the project; never installed with it."""
