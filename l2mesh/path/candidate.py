@@ -1,0 +1,209 @@
+"""Candidates: the endpoints at which a peer might be reached, and which of them we would try.
+
+A candidate is only a guess until a PROBE_REPLY came back from it (section 8.4 of
+``docs/protocol.md``). Guesses come from the peer and from whoever can put a source address on a
+datagram, so every kind has a cap, and an endpoint that cannot be a peer's is refused outright.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from l2mesh.datapath.interface import Endpoint, Path
+
+__all__ = [
+    "MAX_RELAYS",
+    "MAX_TOLD",
+    "Candidate",
+    "CandidateTable",
+    "Kind",
+    "Prefix",
+    "acceptable",
+    "own_candidates",
+]
+
+Prefix: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MAX_TOLD: Final = 8
+"""Endpoints that one peer may name to us, and that we name to a peer."""
+MAX_RELAYS: Final = 16
+"""Relays to one peer: as many as a world has planets."""
+_RTT_WEIGHT: Final = 8
+_MAX_PORT: Final = 65535
+
+
+class Kind(enum.Enum):
+    """Where a candidate comes from."""
+
+    LOCAL = "local"  # an address of one of our own interfaces; only ever told to peers
+    OBSERVED = "observed"  # our own endpoint as a planet sees it; only ever told to peers
+    REMEMBERED = "remembered"  # it worked the last time
+    TOLD = "told"  # the peer named it, or the world names it for a planet
+    SEEN = "seen"  # the source of an authentic datagram
+    RELAY = "relay"  # a relay id at a planet, agreed by both ends
+
+
+_CAPS: Final = {
+    Kind.REMEMBERED: 4,
+    Kind.TOLD: MAX_TOLD,
+    Kind.SEEN: 4,
+    Kind.RELAY: MAX_RELAYS,
+}
+
+
+def acceptable(
+    endpoint: Endpoint, overlay_prefixes: Iterable[Prefix] = (), *, loopback_ok: bool = False
+) -> bool:
+    """Whether ``endpoint`` could be a peer's place in the underlay.
+
+    ``overlay_prefixes`` are the pools and routes of our networks: a path through one of them would
+    carry the mesh inside itself. ``loopback_ok`` only where our own underlay is loopback (tests).
+    """
+    if not 0 < endpoint.port <= _MAX_PORT:
+        return False
+    try:
+        address = ipaddress.ip_address(endpoint.host)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None or address.ipv4_mapped is not None:
+            return False  # one address has one spelling here
+        if address.is_loopback:
+            return loopback_ok
+    elif address.is_loopback:
+        return loopback_ok
+    if address.is_unspecified or address.is_multicast or address.is_link_local:
+        return False
+    if str(address) == "255.255.255.255" or address.packed[0] == 0:
+        return isinstance(address, ipaddress.IPv6Address)
+    return not any(
+        address.version == prefix.version and address in prefix for prefix in overlay_prefixes
+    )
+
+
+def own_candidates(
+    local: Iterable[Endpoint],
+    observed: Iterable[Endpoint],
+    overlay_prefixes: Iterable[Prefix] = (),
+    *,
+    loopback_ok: bool = False,
+) -> tuple[Endpoint, ...]:
+    """What we tell a peer in CANDIDATES: at most 8, each once.
+
+    Observed endpoints first: of many interfaces some may be left out, the way in from outside
+    must not be.
+    """
+    prefixes = tuple(overlay_prefixes)
+    wanted = dict.fromkeys([*observed, *local])
+    fit = [
+        endpoint for endpoint in wanted if acceptable(endpoint, prefixes, loopback_ok=loopback_ok)
+    ]
+    return tuple(fit[:MAX_TOLD])
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One way to a peer and what we know of it; times are monotonic seconds."""
+
+    path: Path
+    kind: Kind
+    added_at: float
+    usable: bool = False
+    """Direct: it has answered and has not died since. Relay: it has not died."""
+    usable_since: float = 0.0
+    """When it became usable: of two direct paths the one that answered first is used."""
+    answered_at: float = float("-inf")
+    """The last PROBE_REPLY from it."""
+    probed_at: float = float("-inf")
+    """The last PROBE to it."""
+    rtt_s: float | None = None
+    """Smoothed as in RFC 6298, weight 1/8."""
+    round_at: float = 0.0
+    """When its present round of probes began."""
+    step: int | None = None
+    """The next probe of the round, as an index into the schedule; None: no round."""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether datagrams by it pass no relay."""
+        return self.kind is not Kind.RELAY
+
+    @property
+    def has_worked(self) -> bool:
+        """Whether it has ever answered."""
+        return self.rtt_s is not None
+
+    def answer(self, now: float, rtt_s: float) -> None:
+        """A PROBE_REPLY came back from it after ``rtt_s`` seconds; its round is over."""
+        self.answered_at = now
+        self.step = None
+        if self.rtt_s is None:
+            self.rtt_s = rtt_s
+        else:
+            self.rtt_s += (rtt_s - self.rtt_s) / _RTT_WEIGHT
+        if not self.usable:
+            self.usable = True
+            self.usable_since = now
+
+
+class CandidateTable:
+    """The candidates of one peer: at most 8 told, 4 seen, 4 remembered and 16 relays.
+
+    A full kind gives up its oldest candidate that has not answered, else its oldest that is not
+    usable; where all are usable the newcomer is refused. Relays are never given up for another.
+    """
+
+    def __init__(self) -> None:
+        self._by_path: dict[Path, Candidate] = {}
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self._by_path.values())
+
+    def get(self, path: Path) -> Candidate | None:
+        """What is known of ``path``."""
+        return self._by_path.get(path)
+
+    def direct(self) -> list[Candidate]:
+        """Endpoints of the peer itself, oldest first."""
+        return [candidate for candidate in self if candidate.is_direct]
+
+    def relays(self) -> list[Candidate]:
+        """Relays, in the order in which they were added."""
+        return [candidate for candidate in self if not candidate.is_direct]
+
+    def add(self, path: Path, kind: Kind, now: float) -> Candidate | None:
+        """The new candidate; None if it is known already or there is no room for it.
+
+        A known one that was only seen counts as told once the peer names it.
+        """
+        known = self._by_path.get(path)
+        if known is not None:
+            if known.kind is Kind.SEEN and kind is Kind.TOLD and self._make_room(Kind.TOLD):
+                known.kind = kind
+            return None
+        if not self._make_room(kind):
+            return None
+        candidate = Candidate(path, kind, now, usable=kind is Kind.RELAY, usable_since=now)
+        self._by_path[path] = candidate
+        return candidate
+
+    def remove(self, path: Path) -> None:
+        """Forget ``path``, if it is known."""
+        self._by_path.pop(path, None)
+
+    def _make_room(self, kind: Kind) -> bool:
+        same = [candidate for candidate in self if candidate.kind is kind]
+        if len(same) < _CAPS[kind]:
+            return True
+        if kind is Kind.RELAY:
+            return False
+        spare = [candidate for candidate in same if not candidate.usable]
+        if not spare:
+            return False
+        oldest = min(spare, key=lambda candidate: (candidate.has_worked, candidate.added_at))
+        self.remove(oldest.path)
+        return True

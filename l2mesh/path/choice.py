@@ -1,0 +1,38 @@
+"""Which of the usable paths is the best one (section 8.4 of ``docs/protocol.md``)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from l2mesh.path.candidate import Candidate, CandidateTable
+
+__all__ = ["best_path"]
+
+_BETTER_RELAY: Final = 0.8
+"""Another relay is taken when its round trip is below this share of the present one's."""
+
+
+def best_path(table: CandidateTable, active: Candidate | None) -> Candidate | None:
+    """Direct before relay, then answered first; a direct path is left only when it dies.
+
+    Where no relay is known to work, one that does not stands in: held frames would die as well.
+    """
+    if active is not None and active.is_direct and active.usable:
+        return active
+    direct = [candidate for candidate in table.direct() if candidate.usable]
+    if direct:
+        return min(direct, key=lambda candidate: candidate.usable_since)
+    relays = table.relays()
+    return _best_relay([relay for relay in relays if relay.usable] or relays, active)
+
+
+def _best_relay(relays: list[Candidate], active: Candidate | None) -> Candidate | None:
+    """The quickest; the first added while none is measured, and no change for a small gain."""
+    if not relays:
+        return None
+    best = min(relays, key=lambda relay: float("inf") if relay.rtt_s is None else relay.rtt_s)
+    if active is None or active not in relays:
+        return best
+    if best.rtt_s is None or active.rtt_s is None:
+        return active
+    return best if best.rtt_s < active.rtt_s * _BETTER_RELAY else active

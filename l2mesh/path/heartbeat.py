@@ -1,0 +1,146 @@
+"""Whether the path in use still answers (the heartbeat of section 8.4 of ``docs/protocol.md``).
+
+While something was sent and nothing came back a PROBE goes out every second; three of them without
+an answer, over three seconds, and the path is dead. Without traffic one PROBE each 25 s keeps NATs
+open and is judged in the same way.
+
+What counts as an answer: a PROBE_REPLY by this path, or anything authentic, unless the peer's
+packets come by another path just now. Three replies lost in a row are no proof on a bad link across
+which the peer's frames arrive. Should only our direction be dead, then the peer hears no answer
+itself and moves away; from then on its packets no longer speak for this path.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from typing import Final
+
+from l2mesh.datapath.interface import Path
+
+__all__ = ["BEAT_S", "DEAD_S", "Heartbeat", "Verdict"]
+
+BEAT_S: Final = 1.0
+"""Between two heartbeats."""
+DEAD_S: Final = 3.0
+"""Without an answer for so long, the path is dead."""
+KEEPALIVE_S: Final = 25.0
+_ANSWER_S: Final = 0.05
+"""What is sent within this time of hearing from the peer is taken for an answer to it (PROBE_REPLY,
+ACK) and calls for none itself; else two idle nodes would keep each other awake."""
+_ELSEWHERE_S: Final = 1.5
+"""For so long after an arrival by another path the peer is taken to use that one; such arrivals are
+reported once a second."""
+_OUTCOMES: Final = 32
+_NEVER_DUE: Final = float("inf")
+
+
+class Verdict(enum.Enum):
+    """What to do at a tick."""
+
+    REST = "rest"
+    SEND = "send"
+    DEAD = "dead"
+
+
+class Heartbeat:
+    """The heartbeat of the path in use; `moved` starts it anew for another path."""
+
+    def __init__(self) -> None:
+        never = float("-inf")
+        self.sent = never
+        self.received = never
+        self.answered_at = never
+        """The last PROBE_REPLY by the path in use."""
+        self.elsewhere_at = never
+        """The last arrival by another path, `elsewhere_path`."""
+        self.elsewhere_path: Path | None = None
+        self.waiting_since: float | None = None
+        """When the first of the unanswered heartbeats was sent."""
+        self.unanswered = 0
+        self.last_beat = never
+        self._lost: deque[bool] = deque(maxlen=_OUTCOMES)
+
+    @property
+    def loss(self) -> float:
+        """Share (0..1) of the last 32 heartbeats that were not answered within 3 s."""
+        return sum(self._lost) / len(self._lost) if self._lost else 0.0
+
+    def note(self, sent: float, received: float) -> None:
+        """When the engine last sent to and heard from the peer."""
+        self.sent = max(self.sent, sent)
+        self.received = max(self.received, received)
+
+    def moved(self) -> None:
+        """Another path is in use: nothing is known of it yet."""
+        self.waiting_since = None
+        self.unanswered = 0
+        self.answered_at = self.elsewhere_at = self.last_beat = float("-inf")
+        self.elsewhere_path = None
+        self._lost.clear()
+
+    def answered(self, now: float) -> None:
+        """A PROBE_REPLY came by the path in use."""
+        self.answered_at = now
+        self.waiting_since = None
+        self.unanswered = 0
+
+    def record(self, *, lost: bool) -> None:
+        """What became of one heartbeat."""
+        self._lost.append(lost)
+
+    def beat(self, now: float) -> None:
+        """A heartbeat is sent now."""
+        if self.waiting_since is None:
+            self.waiting_since = now
+        self.unanswered += 1
+        self.last_beat = now
+
+    def has_just_beaten(self, now: float) -> bool:
+        """Whether the next heartbeat is not due yet."""
+        return self.has_beaten_within(BEAT_S, now)
+
+    def has_beaten_within(self, seconds: float, now: float) -> bool:
+        """Whether a heartbeat went out less than ``seconds`` ago."""
+        return now < self.last_beat + seconds
+
+    def elsewhere(self, path: Path, now: float) -> None:
+        """Something authentic came by ``path``, which is not in use."""
+        self.elsewhere_path = path
+        self.elsewhere_at = now
+
+    def is_elsewhere(self) -> bool:
+        """Whether the peer's newest packets came by another path since this one last answered."""
+        return self.elsewhere_at > self.answered_at
+
+    def next_beat(self, *, keep_alive: bool) -> float:
+        """When `tick` next has something to say, if nobody reports traffic before that."""
+        if self.waiting_since is not None or self.sent > self._heard() + _ANSWER_S:
+            return self.last_beat + BEAT_S
+        return self._keep_alive_at() if keep_alive else _NEVER_DUE
+
+    def tick(self, now: float, *, patience_s: float, keep_alive: bool) -> Verdict:
+        """Judge the path; called once a second.
+
+        ``patience_s`` is how long to wait for an answer before the path is dead. A jump of the
+        clock (suspend) kills nothing: as many heartbeats as seconds must have gone out.
+        """
+        heard = self._heard()
+        if self.waiting_since is not None and heard > self.waiting_since:
+            self.waiting_since = None
+            self.unanswered = 0
+        if self.waiting_since is None:
+            is_due = keep_alive and now >= self._keep_alive_at()
+            return Verdict.SEND if is_due or self.sent > heard + _ANSWER_S else Verdict.REST
+        if now >= self.waiting_since + patience_s and self.unanswered >= patience_s:
+            return Verdict.DEAD
+        return Verdict.SEND
+
+    def _keep_alive_at(self) -> float:
+        """A beat early, since the caller may look only once a beat."""
+        return max(self.sent, self.last_beat) + KEEPALIVE_S - BEAT_S
+
+    def _heard(self) -> float:
+        if self.received > self.elsewhere_at + _ELSEWHERE_S:
+            return max(self.received, self.answered_at)
+        return self.answered_at

@@ -1,0 +1,528 @@
+"""The paths to one peer: which is in use, which are tried, when one is given up.
+
+Section 8.4 of ``docs/protocol.md``. The state follows from three facts, and each event changes one
+of them:
+
+| state     | session | path in use | event                              | next               |
+|-----------|---------|-------------|------------------------------------|--------------------|
+| DOWN      | no      | the last    | session_live                       | by the path in use |
+| SEARCHING | yes     | none        | add_relay                          | RELAYED            |
+|           |         |             | receive_reply from an endpoint     | DIRECT             |
+|           |         |             | 3.5 s without either: PeerSilent   | SEARCHING          |
+| RELAYED   | yes     | a relay     | receive_reply from an endpoint     | DIRECT             |
+|           |         |             | dead: another relay                | RELAYED            |
+|           |         |             | dead, no relay answers: PeerSilent | RELAYED            |
+| DIRECT    | yes     | an endpoint | dead, a relay is there             | RELAYED            |
+|           |         |             | dead, another endpoint answered    | DIRECT             |
+|           |         |             | dead, nothing else: PeerSilent     | SEARCHING          |
+| any       | yes     | any         | session_lost                       | DOWN               |
+
+DOWN promises silence: without a session there is nothing to seal a PROBE with. The other three
+promise that the path in use is watched (``heartbeat.py``), and SEARCHING and RELAYED that endpoints
+are tried again after 5, 10, 30 and then every 60 s while there is traffic.
+
+Nothing moves because of a source address: an authentic datagram from elsewhere is answered by one
+PROBE there at most, and only the reply to that makes the endpoint usable.
+
+The owner calls ``note_activity`` before ``handle_timeout``, and about once a second while frames
+pass; what to do comes out of ``poll_output``.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, NamedTuple, TypeAlias
+
+from l2mesh.crypto import Random
+from l2mesh.datapath.interface import Endpoint, Path
+from l2mesh.errors import StateError
+from l2mesh.path.candidate import Candidate, CandidateTable, Kind
+from l2mesh.path.choice import best_path
+from l2mesh.path.heartbeat import BEAT_S, DEAD_S, Heartbeat, Verdict
+from l2mesh.path.probe import SCHEDULE_S, OpenProbes, ProbeLimiter
+from l2mesh.path.size import payload_size
+
+__all__ = ["PathChanged", "PathSet", "PathState", "PeerSilent", "SendProbe"]
+
+RETRY_S: Final = (5.0, 10.0, 30.0, 60.0)
+"""Between rounds while no direct path is in use; the last one repeats."""
+TRAFFIC_S: Final = 60.0
+"""A frame within this time is traffic: worth another round."""
+IDLE_S: Final = 600.0
+"""Without frames for so long there is no keep-alive, and a NAT may have closed."""
+SEARCH_S: Final = 3.5
+"""The length of a round, and half a second for the last reply."""
+SILENT_BEAT_S: Final = 5.0
+"""Between heartbeats, and `SILENT_AGAIN_S` between reports, once no path answers."""
+SILENT_AGAIN_S: Final = 30.0
+FRESH_S: Final = 5.0
+"""An endpoint that answered within this time goes before the relay when another one dies."""
+MOVED_S: Final = 1.0
+"""Patience with the path in use when the peer's newest packets come from another usable endpoint,
+and twice that when they come by a relay."""
+_PROBE_GAP_S: Final = 0.1
+_MAX_WORKED: Final = 2
+_NEVER: Final = float("-inf")
+_NOT_DUE: Final = float("inf")
+
+
+class PathState(enum.Enum):
+    """See the table at the top of this file."""
+
+    DOWN = "down"
+    SEARCHING = "searching"
+    RELAYED = "relayed"
+    DIRECT = "direct"
+
+
+class SendProbe(NamedTuple):
+    """Send a PROBE with this nonce (u64) by this path."""
+
+    nonce: int
+    path: Path
+
+
+class PathChanged(NamedTuple):
+    """Reach the peer by ``path`` from now on (None: not at all).
+
+    ``size`` is the largest datagram in bytes, without a RELAY header; 0 where there is no path.
+    """
+
+    path: Path | None
+    size: int
+
+
+class PeerSilent(NamedTuple):
+    """No path answers: the peer is gone, or it has lost the session. Begin a new one."""
+
+
+PathOutput: TypeAlias = SendProbe | PathChanged | PeerSilent
+
+
+class PathSet:
+    """The paths to one peer. Memory is bounded by the candidates' caps and 256 open probes."""
+
+    def __init__(self, *, random: Random, limiter: ProbeLimiter, direct: bool = True) -> None:
+        """``limiter`` is the process's; ``direct`` False neither uses nor probes direct paths."""
+        self._limiter = limiter
+        self._direct = direct
+        self._table = CandidateTable()
+        self._open = OpenProbes(random)
+        self._heartbeat = Heartbeat()
+        self._outputs: deque[PathOutput] = deque()
+        self._active: Candidate | None = None
+        self._always = False
+        self._live_at: float | None = None
+        self._frame = _NEVER
+        self._is_idle = False
+        self._retry_at = _NEVER
+        self._retries = 0
+        self._search_until = _NEVER
+        self._silent_at: float | None = None
+        self._turn = 0
+
+    # --- what is known ----------------------------------------------------------------------------
+
+    @property
+    def state(self) -> PathState:
+        """The row of the table that holds now."""
+        if self._live_at is None:
+            return PathState.DOWN
+        if self._active is None:
+            return PathState.SEARCHING
+        return PathState.DIRECT if self._active.is_direct else PathState.RELAYED
+
+    @property
+    def active(self) -> Path | None:
+        """The path in use; it outlives the session, so that the next handshake finds it."""
+        return None if self._active is None else self._active.path
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the path in use passes no relay."""
+        return self._active is not None and self._active.is_direct
+
+    @property
+    def rtt_ms(self) -> float | None:
+        """Smoothed round trip of the path in use in milliseconds; None before its first reply."""
+        rtt_s = None if self._active is None else self._active.rtt_s
+        return None if rtt_s is None else rtt_s * 1000
+
+    @property
+    def loss(self) -> float:
+        """Share (0..1) of the last 32 heartbeats by the path in use that were not answered."""
+        return self._heartbeat.loss
+
+    @property
+    def relays(self) -> tuple[Path, ...]:
+        """Relays to the peer, in the order in which they were added."""
+        return tuple(relay.path for relay in self._table.relays())
+
+    @property
+    def worked(self) -> tuple[Endpoint, ...]:
+        """Endpoints that have answered, the latest first: worth remembering."""
+        return tuple(candidate.path.endpoint for candidate in self._by_latest_answer())
+
+    def handshake_paths(self) -> tuple[Path, ...]:
+        """Where an INIT should go: the path in use, relays, and endpoints that answered last.
+
+        Where that leaves no relay, the next candidate in turn is added, so that repeated attempts
+        go through all endpoints of a planet.
+        """
+        paths = [] if self._active is None else [self._active.path]
+        paths += self.relays
+        paths += [candidate.path for candidate in self._by_latest_answer()[:_MAX_WORKED]]
+        candidates = self._table.direct() if self._direct else []
+        if candidates and not self.relays:
+            paths.append(candidates[self._turn % len(candidates)].path)
+            self._turn += 1
+        return tuple(dict.fromkeys(paths))
+
+    # --- what is told -----------------------------------------------------------------------------
+
+    def set_always(self, always: bool) -> None:  # noqa: FBT001 - its only argument
+        """Planets and controllers: keep alive for ever, others only while frames pass."""
+        self._always = always
+
+    def add_relay(self, path: Path, now: float) -> None:
+        """Both ends and a planet have agreed on a relay; it may be used at once.
+
+        Raises StateError for a path that is no relay.
+        """
+        if not path.relay:
+            raise StateError(f"{path} is no relay")
+        relay = self._table.add(path, Kind.RELAY, now)
+        if relay is not None and self._live_at is not None:
+            self._start_round([relay], now)
+        self._settle(now)
+
+    def remove_relay(self, path: Path, now: float) -> None:
+        """The planet has dropped this relay."""
+        relay = self._table.get(path)
+        if relay is None or relay.is_direct:
+            return
+        self._table.remove(path)
+        if relay is self._active:
+            self._active = None
+            self._settle(now, changed=True)
+
+    def add_candidates(
+        self, endpoints: Iterable[Endpoint], kind: Kind, now: float, *, again: bool = False
+    ) -> None:
+        """Try these endpoints, which `acceptable` let pass: new ones at once, all if ``again``.
+
+        ``again`` is for when we know that we have moved ourselves.
+        """
+        if not self._direct:
+            return
+        added = [self._table.add(Path(endpoint), kind, now) for endpoint in endpoints]
+        new = [candidate for candidate in added if candidate is not None]
+        if self._live_at is None:
+            return
+        self._start_round(self._table.direct() if again else new, now)
+        if again:
+            self._retries = 0
+            self._challenge_active(now)
+
+    def session_live(self, now: float) -> None:
+        """There is a session (or a newer one): probes can be sealed, paths are tried."""
+        if self._live_at is not None and self._active is not None and self._silent_at is None:
+            return
+        if self._live_at is None:
+            self._begin(now)
+        self._silent_at = None
+        self._retries = 0
+        self._challenge_active(now)
+        self._start_round(list(self._table), now)
+
+    def session_lost(self, now: float) -> None:
+        """No session is left: nothing is sent. The path in use is kept for the next handshake."""
+        del now
+        self._live_at = None
+        self._open.clear()
+        self._heartbeat.moved()
+        for candidate in self._table:
+            candidate.step = None
+
+    def source_seen(self, path: Path, now: float) -> None:
+        """An authentic packet came by a path that is not in use: one probe there, no move.
+
+        The engine tells that once a second for a path, so we send less there than came from it.
+        """
+        if self._live_at is None or path == self.active:
+            return
+        candidate = self._known_or_seen(path, now)
+        if candidate is None:
+            return
+        if not self._has_answered(candidate, now):
+            self._probe(candidate, now)
+        self._heartbeat.elsewhere(path, now)
+        self._challenge_active(now)
+
+    def receive_probe(self, path: Path, now: float) -> None:
+        """An authentic PROBE came by this path: its NAT is open to us now, so probe back."""
+        if self._live_at is None:
+            return
+        candidate = self._known_or_seen(path, now)
+        if candidate is None or not candidate.is_direct or self._has_answered(candidate, now):
+            return
+        if now >= candidate.probed_at + _PROBE_GAP_S:
+            self._probe(candidate, now)
+
+    def receive_reply(self, nonce: int, path: Path, now: float) -> bool:
+        """A PROBE_REPLY came by ``path``; whether it answers a probe that went there."""
+        probe = self._open.close(nonce, path, now)
+        candidate = self._table.get(path)
+        if probe is None or candidate is None:
+            return False
+        candidate.answer(now, now - probe.sent_at)
+        if candidate.is_direct:
+            self._limiter.answered(path.endpoint)
+            self._retries = 0
+            self._end_round()
+        if candidate is self._active:
+            self._heartbeat.answered(now)
+            if probe.is_heartbeat:
+                self._heartbeat.record(lost=False)
+        self._silent_at = None
+        self._settle(now)
+        return True
+
+    def note_activity(self, sent: float, received: float, frame: float, now: float) -> None:
+        """Traffic with the peer, as the engine's ``Activity`` tells it."""
+        del now
+        self._heartbeat.note(sent, received)
+        self._frame = max(self._frame, frame)
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def handle_timeout(self, now: float) -> None:
+        """Everything that is due; calling it more often does nothing twice."""
+        if self._live_at is None:
+            return
+        for probe in self._open.expire(now):
+            if probe.is_heartbeat and probe.path == self.active:
+                self._heartbeat.record(lost=True)
+        self._continue_round(now)
+        self._rest_when_idle(now)
+        self._watch_active(now)
+        self._retry(now)
+        if self._active is None and now >= self._search_until:
+            self._report_silence(now)
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` is needed, if nobody reports traffic before that."""
+        if self._live_at is None:
+            return None
+        due = [_step_at(candidate) for candidate in self._table if candidate.step is not None]
+        if self._active is None:
+            again = 0.0 if self._silent_at is None else self._silent_at + SILENT_AGAIN_S
+            due.append(max(self._search_until, again))
+        else:
+            due.append(self._next_beat())
+        if self._may_retry():
+            due.append(self._retry_at)
+        first = min(due)
+        return None if first == _NOT_DUE else first
+
+    def poll_output(self) -> PathOutput | None:
+        """The next thing to do, in order."""
+        return self._outputs.popleft() if self._outputs else None
+
+    # --- rounds -----------------------------------------------------------------------------------
+
+    def _begin(self, now: float) -> None:
+        """A session after none: what worked in the last one has to answer anew."""
+        self._live_at = now
+        self._is_idle = False
+        self._heartbeat.moved()
+        for candidate in self._table.direct():
+            candidate.usable = candidate is self._active
+
+    def _start_round(self, candidates: list[Candidate], now: float) -> None:
+        """Probe these by the schedule, the first time at once."""
+        if not candidates:
+            return
+        for candidate in candidates:
+            candidate.round_at = now
+            candidate.step = 0
+        self._search_until = now + SEARCH_S
+        self._put_off_retry(now)
+        self._continue_round(now)
+
+    def _put_off_retry(self, now: float) -> None:
+        self._retry_at = now + SCHEDULE_S[-1] + RETRY_S[min(self._retries, len(RETRY_S) - 1)]
+
+    def _continue_round(self, now: float) -> None:
+        for candidate in self._table:
+            if candidate.step is None or now < _step_at(candidate):
+                continue
+            if candidate.probed_at < now:
+                self._probe(candidate, now)
+            step = candidate.step + 1
+            while step < len(SCHEDULE_S) and candidate.round_at + SCHEDULE_S[step] <= now:
+                step += 1
+            candidate.step = step if step < len(SCHEDULE_S) else None
+
+    def _end_round(self) -> None:
+        """An endpoint has answered; the peer gets its own replies from its own probes."""
+        for candidate in self._table.direct():
+            candidate.step = None
+
+    def _retry(self, now: float) -> None:
+        if self._may_retry() and now >= self._retry_at:
+            self._retries += 1
+            self._start_round(self._untried(), now)
+
+    def _may_retry(self) -> bool:
+        wants_direct = self._direct and not self.is_direct
+        return wants_direct and self._has_traffic() and bool(self._untried())
+
+    def _untried(self) -> list[Candidate]:
+        return [candidate for candidate in self._table if candidate is not self._active]
+
+    def _has_traffic(self) -> bool:
+        return self._always or self._active is None or self._frame > self._retry_at - TRAFFIC_S
+
+    # --- the path in use --------------------------------------------------------------------------
+
+    def _watch_active(self, now: float) -> None:
+        if self._active is None or self._heartbeat.has_just_beaten(now):
+            return
+        patience_s, keep_alive = self._patience_s(), not self._is_idle
+        verdict = self._heartbeat.tick(now, patience_s=patience_s, keep_alive=keep_alive)
+        if verdict is Verdict.REST:
+            return
+        if verdict is Verdict.SEND:
+            self._beat(self._active, now)
+        elif self._silent_at is None:
+            self._give_up(self._active, now)
+        else:
+            self._beat_silent(self._active, now)
+
+    def _beat(self, active: Candidate, now: float) -> None:
+        """One heartbeat; from the second unanswered one on, relays are asked as well."""
+        if self._heartbeat.unanswered:
+            for relay in self._table.relays():
+                if relay is not active:
+                    self._probe(relay, now)
+        self._heartbeat.beat(now)
+        self._probe(active, now, is_heartbeat=True)
+
+    def _beat_silent(self, active: Candidate, now: float) -> None:
+        """No path answers, and that was told: ask now and then."""
+        if self._heartbeat.has_beaten_within(SILENT_BEAT_S, now):
+            return
+        self._beat(active, now)
+        self._report_silence(now)
+
+    def _challenge_active(self, now: float) -> None:
+        if self._active is not None and not self._heartbeat.has_just_beaten(now):
+            self._beat(self._active, now)
+
+    def _patience_s(self) -> float:
+        """3 s; less when the peer itself has gone to another path that is fit for use."""
+        elsewhere = self._heartbeat.elsewhere_path
+        if elsewhere is None or not self._heartbeat.is_elsewhere():
+            return DEAD_S
+        other = self._table.get(elsewhere)
+        if other is None or not other.usable:
+            return DEAD_S
+        return MOVED_S if other.is_direct else 2 * MOVED_S
+
+    def _give_up(self, dead: Candidate, now: float) -> None:
+        """The path in use is dead: the best of the others, and all endpoints are tried again."""
+        since = self._heartbeat.waiting_since
+        since = now if since is None else since
+        dead.usable = False
+        relays = [relay for relay in self._table.relays() if relay.usable]
+        for candidate in self._table.direct():
+            if relays and candidate.answered_at < now - FRESH_S:
+                candidate.usable = False
+        answered = any(candidate.answered_at >= since for candidate in self._table)
+        if dead.is_direct or relays:
+            self._active = None
+        self._settle(now, changed=True)
+        self._retries = 0
+        self._start_round(self._untried(), now)
+        self._challenge_active(now)
+        if not answered:
+            self._report_silence(now)
+
+    def _report_silence(self, now: float) -> None:
+        if self._silent_at is None or now >= self._silent_at + SILENT_AGAIN_S:
+            self._silent_at = now
+            self._outputs.append(PeerSilent())
+
+    def _settle(self, now: float, *, changed: bool = False) -> None:
+        """Use the best path there is; ``changed`` when the one in use was just taken away."""
+        best = best_path(self._table, self._active)
+        if best is self._active and not changed:
+            return
+        before, self._active = self._active, best
+        if best is not before or best is None:
+            self._heartbeat.moved()
+            size = 0 if best is None else payload_size(best.path)
+            self._outputs.append(PathChanged(None if best is None else best.path, size))
+        if best is None:
+            self._search_until = max(self._search_until, now + SEARCH_S)
+        elif best.answered_at == now:
+            self._heartbeat.answered(now)
+
+    def _rest_when_idle(self, now: float) -> None:
+        """After 600 s without frames the relay takes over; the first frame starts a new search."""
+        idle = not self._is_awake(now)
+        if idle == self._is_idle:
+            return
+        self._is_idle = idle
+        if not idle:
+            self._retries = 0
+            self._start_round(self._untried(), now)
+            self._challenge_active(now)
+        elif self._table.relays():
+            for candidate in self._table.direct():
+                candidate.usable = False
+            self._settle(now)
+
+    def _is_awake(self, now: float) -> bool:
+        live_at = now if self._live_at is None else self._live_at
+        return self._always or now < max(self._frame, live_at) + IDLE_S
+
+    def _next_beat(self) -> float:
+        at = self._heartbeat.next_beat(keep_alive=not self._is_idle)
+        if self._silent_at is not None:
+            at = max(at, self._heartbeat.last_beat + SILENT_BEAT_S)
+        if not self._is_idle and not self._always and self._live_at is not None:
+            at = min(at, max(self._frame, self._live_at) + IDLE_S)
+        return at
+
+    # --- probes -----------------------------------------------------------------------------------
+
+    def _probe(self, candidate: Candidate, now: float, *, is_heartbeat: bool = False) -> None:
+        """Send a PROBE, unless the limit forbids it: only what has answered is beyond the limit."""
+        has_limit = candidate.is_direct and not candidate.usable
+        if has_limit and not self._limiter.allow(candidate.path.endpoint, now):
+            return
+        candidate.probed_at = now
+        nonce = self._open.open(candidate.path, now, is_heartbeat=is_heartbeat)
+        self._outputs.append(SendProbe(nonce, candidate.path))
+
+    def _known_or_seen(self, path: Path, now: float) -> Candidate | None:
+        """The candidate of a path by which something authentic came; None if it is not for us."""
+        candidate = self._table.get(path)
+        if candidate is None and not path.relay and self._direct:
+            candidate = self._table.add(path, Kind.SEEN, now)
+        return candidate
+
+    def _has_answered(self, candidate: Candidate, now: float) -> bool:
+        return candidate.usable and candidate.answered_at > now - BEAT_S
+
+    def _by_latest_answer(self) -> list[Candidate]:
+        answered = [candidate for candidate in self._table.direct() if candidate.has_worked]
+        return sorted(answered, key=lambda candidate: -candidate.answered_at)
+
+
+def _step_at(candidate: Candidate) -> float:
+    return candidate.round_at + SCHEDULE_S[candidate.step or 0]

@@ -1,0 +1,67 @@
+from itertools import count
+
+from l2mesh.datapath.interface import Endpoint, Path
+from l2mesh.path.probe import SCHEDULE_S, OpenProbes, ProbeLimiter
+
+HERE, ELSEWHERE = Endpoint("192.0.2.1", 1), Endpoint("192.0.2.2", 2)
+
+
+def test_eight_probes_in_ten_seconds_to_an_endpoint_that_is_silent() -> None:
+    limiter = ProbeLimiter()
+    asked = [at / 10 for at in range(400)]
+    sent = [at for at in asked if limiter.allow(HERE, at)]
+    for start in asked:
+        assert sum(start <= at < start + 10 for at in sent) <= 8
+    assert len(sent) == 32
+
+
+def test_one_whole_round_is_within_the_limit() -> None:
+    limiter = ProbeLimiter()
+    assert all(limiter.allow(HERE, at) for at in SCHEDULE_S)
+    assert limiter.allow(ELSEWHERE, 3.0)
+
+
+def test_an_answer_lifts_the_limit() -> None:
+    limiter = ProbeLimiter()
+    for _ in range(8):
+        assert limiter.allow(HERE, 0.0)
+    assert not limiter.allow(HERE, 0.0)
+    limiter.answered(HERE)
+    assert limiter.allow(HERE, 0.0)
+
+
+def test_a_crowd_of_endpoints_does_not_undo_the_limit() -> None:
+    limiter = ProbeLimiter()
+    crowd = [Endpoint(f"10.0.{i >> 8}.{i & 255}", 9) for i in range(4096)]
+    assert all(limiter.allow(endpoint, 0.0) for endpoint in crowd)
+    assert not limiter.allow(HERE, 9.9)
+    assert limiter.allow(HERE, 10.0)
+
+
+def open_probes() -> OpenProbes:
+    numbers = count(1)
+    return OpenProbes(lambda size: next(numbers).to_bytes(size, "big"))
+
+
+def test_reply_counts_once_and_from_where_the_probe_went() -> None:
+    probes = open_probes()
+    nonce = probes.open(Path(HERE), 0.0, is_heartbeat=False)
+    assert probes.close(nonce, Path(ELSEWHERE), 0.1) is None
+    assert probes.close(nonce, Path(HERE, 5), 0.1) is None
+    assert probes.close(nonce + 1, Path(HERE), 0.1) is None
+    assert probes.close(nonce, Path(HERE), 0.1) is not None
+    assert probes.close(nonce, Path(HERE), 0.1) is None
+
+
+def test_late_reply_does_not_count() -> None:
+    probes = open_probes()
+    nonce = probes.open(Path(HERE), 0.0, is_heartbeat=True)
+    assert probes.close(nonce, Path(HERE), 3.1) is None
+    assert [probe.is_heartbeat for probe in probes.expire(3.1)] == [True]
+
+
+def test_open_probes_are_bounded() -> None:
+    probes = open_probes()
+    nonces = [probes.open(Path(HERE), 0.0, is_heartbeat=False) for _ in range(300)]
+    assert probes.close(nonces[0], Path(HERE), 0.0) is None
+    assert len(probes.expire(9.0)) == 256
