@@ -221,10 +221,10 @@ class PathSet:
         new = [candidate for candidate in added if candidate is not None]
         if self._live_at is None:
             return
-        self._start_round(self._table.direct() if again else new, now)
         if again:
             self._retries = 0
             self._challenge_active(now)
+        self._start_round(self._table.direct() if again else new, now)
 
     def session_live(self, now: float) -> None:
         """There is a session (or a newer one): probes can be sealed, paths are tried."""
@@ -282,6 +282,7 @@ class PathSet:
             self._limiter.answered(path.endpoint)
             self._retries = 0
             self._end_round()
+            candidate.usable = not self._rests_on_relay()
         if candidate is self._active:
             self._heartbeat.answered(now)
             if probe.is_heartbeat:
@@ -481,10 +482,14 @@ class PathSet:
             self._retries = 0
             self._start_round(self._untried(), now)
             self._challenge_active(now)
-        elif self._table.relays():
+        elif self._rests_on_relay():
             for candidate in self._table.direct():
                 candidate.usable = False
             self._settle(now)
+
+    def _rests_on_relay(self) -> bool:
+        """Whether direct paths are left alone, since their NATs may close unseen."""
+        return self._is_idle and bool(self._table.relays())
 
     def _is_awake(self, now: float) -> bool:
         live_at = now if self._live_at is None else self._live_at
