@@ -135,7 +135,7 @@ class SourceSeen(NamedTuple):
 
 
 class MacLearned(NamedTuple):
-    """A source MAC was seen for the first time behind ``peer`` (None: this node), or moved there."""
+    """A source MAC was first seen behind ``peer`` (None: this node), or moved there."""
 
     network: int
     vlan: int
@@ -169,8 +169,8 @@ Upcall: TypeAlias = (
 class InstallReceive:
     """Accept DATA on ``index`` (u24) from ``peer``.
 
-    ``network`` 0 is control. ``elided`` = destination MAC | source MAC (12 bytes) for ELIDED frames,
-    None when there are none to assume (section 4).
+    ``network`` 0 is control. ``elided`` = destination MAC | source MAC (12 bytes) for ELIDED
+    frames, None when there are none to assume (section 4).
     """
 
     peer: bytes
@@ -225,8 +225,10 @@ class RemoveSession:
 
 @dataclass(frozen=True, slots=True)
 class SetPath:
-    """Reach ``peer`` by ``path`` (None: not at all; frames are held); ``size`` = largest UDP payload in
-    bytes that the path carries, RELAY header included."""
+    """Reach ``peer`` by ``path`` (None: not at all; frames are held).
+
+    ``size`` is the largest DATA datagram in bytes that fits, without a RELAY header (section 4).
+    """
 
     peer: bytes
     path: Path | None
@@ -271,7 +273,7 @@ class RemoveRelay:
 
 @dataclass(frozen=True, slots=True)
 class OpenPort:
-    """Attach the local port of a network: our signed MAC, the MTU (bytes above Ethernet), our rights."""
+    """Attach the local port of a network: our signed MAC, the MTU above Ethernet, our rights."""
 
     network: int
     mac: bytes

@@ -7,8 +7,8 @@
         |--two claims--> CONFLICT   | \\--denied--> DENIED --ok--> MEMBER
         \\--nobody--> ABSENT         \\--not found--> NOT_FOUND
 
-A refusal is not for ever: the controller may push an ``ok`` later, and JOIN is repeated in every new
-session. A member stays one while the controller is away; only an explicit refusal ends that.
+A refusal is not for ever: the controller may push an ``ok`` later, and JOIN is repeated in every
+new session. A member stays one while the controller is away; only an explicit refusal ends that.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ __all__ = ["JoinMachine", "JoinState", "Status"]
 
 SEEK_RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses between rounds of WHOIS while nobody knows the controller; the last one repeats."""
+MAX_CLAIMS: Final = 4
 ABSENT_AFTER_S: Final = 5.0
 """A controller that no planet has named for so long counts as not found, for now."""
 
@@ -138,7 +139,7 @@ class JoinMachine:
             return None
         address = controller_address(self.network)
         for claim in claims:
-            if claim.fingerprint in self._claims or len(self._claims) >= 4:
+            if claim.fingerprint in self._claims or len(self._claims) >= MAX_CLAIMS:
                 continue
             if address_of(claim.fingerprint, self.crypto) == address:
                 self._claims[claim.fingerprint] = claim

@@ -3,8 +3,8 @@
     stranger --MEET sent--> met --valid MEET received--> accepted --revoked--> stranger
         `--MEET received, but it names newer revocations--> waiting --they come, or 2 s--> judged
 
-The machine holds, for one network, who is accepted and who waits. It answers with actions: messages to
-say, peers to accept and peers to drop. Keys follow from that and are not its business.
+The machine holds, for one network, who is accepted and who waits. It answers with actions: messages
+to say, peers to accept and peers to drop. Keys follow from that and are not its business.
 """
 
 from __future__ import annotations

@@ -1,28 +1,24 @@
 """What a node holds of one network: verified objects, and nothing that was not verified.
 
 Everything here came signed by the network's controller, whose identity is pinned once known. The
-objects are kept as the exact bytes that were signed, so that they survive a restart and can be shown
-to other members. Revocations and the minimum epoch only ever rise (section 8.2).
+objects are kept as the exact bytes that were signed, so that they survive a restart and can be
+shown to other members. Revocations and the minimum epoch only ever rise (section 8.2).
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from l2mesh.credential.config import NetworkConfig
-from l2mesh.credential.membership import MembershipCredential
-from l2mesh.credential.revocation import Revocations
-from l2mesh.credential.signed import SignedBody, open_signed
+from l2mesh.credential.config import NetworkConfig, open_config
+from l2mesh.credential.membership import MembershipCredential, open_membership
+from l2mesh.credential.revocation import Revocations, open_revocations
 from l2mesh.crypto import Crypto
 from l2mesh.errors import CryptoError, MalformedPacket, StateError
 from l2mesh.identity import PublicIdentity
 from l2mesh.network.roster import Roster, RosterEntry
 
 __all__ = ["NetworkState", "Refusal", "RefusedCredential"]
-
-B = TypeVar("B", bound=SignedBody)
 
 
 class Refusal(enum.StrEnum):
@@ -37,7 +33,7 @@ class Refusal(enum.StrEnum):
     UNKNOWN_NETWORK = "unknown_network"
 
 
-class RefusedCredential(Exception):  # noqa: N818 - it names the thing, as Refusal does
+class RefusedCredential(Exception):
     """Raised by :meth:`NetworkState.judge`; never leaves the node."""
 
     def __init__(self, reason: Refusal) -> None:
@@ -69,7 +65,7 @@ class NetworkState:
 
     def take_config(self, data: bytes) -> bool:
         """Hold a signed config if it is newer; raises MalformedPacket or CryptoError if unsound."""
-        config = self._open(data, "config", NetworkConfig)
+        config = open_config(data, self.network, self._signer(), self.crypto)
         if self.config is not None and config.revision <= self.config.revision:
             return False
         self.config, self.config_object = config, data
@@ -77,7 +73,7 @@ class NetworkState:
 
     def take_credential(self, data: bytes, fingerprint: bytes) -> bool:
         """Hold our own credential if it is newer; ``fingerprint`` is ours."""
-        credential = self._open(data, "credential", MembershipCredential)
+        credential = self._open_membership(data)
         if credential.fingerprint != fingerprint:
             raise CryptoError("the credential names another member")
         if self.credential is not None and credential.serial <= self.credential.serial:
@@ -87,19 +83,19 @@ class NetworkState:
 
     def take_revocations(self, data: bytes) -> bool:
         """Hold revocations if they are newer. Serials and epoch that would fall are refused."""
-        revocations = self._open(data, "revocations", Revocations)
+        revocations = open_revocations(data, self.network, self._signer(), self.crypto)
         held = self.revocations
         if held is not None:
             if revocations.revision <= held.revision:
                 return False
-            if not revocations.covers(held):
+            if revocations.falls_behind(held):
                 raise StateError("revocations fell behind what is already known")
         self.revocations, self.revocations_object = revocations, data
         return True
 
     def roster_entry(self, data: bytes, public: bytes) -> RosterEntry:
         """A verified entry for the roster; raises MalformedPacket or CryptoError if unsound."""
-        credential = self._open(data, "credential", MembershipCredential)
+        credential = self._open_membership(data)
         identity = PublicIdentity.decode(public, self.crypto)
         if identity.fingerprint != credential.fingerprint:
             raise CryptoError("the identity is not the one that the credential names")
@@ -111,7 +107,7 @@ class NetworkState:
         Raises RefusedCredential. ``unix_now`` matters only where the network set a lifetime.
         """
         try:
-            credential = self._open(data, "credential", MembershipCredential)
+            credential = self._open_membership(data)
         except CryptoError:
             raise RefusedCredential(Refusal.FORGED) from None
         except (MalformedPacket, StateError):
@@ -124,11 +120,12 @@ class NetworkState:
     def check(self, credential: MembershipCredential, unix_now: float) -> None:
         """Whether a credential that was sound once still counts; raises RefusedCredential."""
         if self.revocations is not None:
-            if credential.serial <= self.revocations.revoked_serial(credential.fingerprint):
+            revoked = self.revocations.revoked_serial(credential.fingerprint)
+            if revoked is not None and credential.serial <= revoked:
                 raise RefusedCredential(Refusal.REVOKED)
             if credential.epoch < self.revocations.minimum_epoch:
                 raise RefusedCredential(Refusal.OLD_EPOCH)
-        if credential.expires is not None and unix_now > credential.expires:
+        if credential.has_expired(unix_now):
             raise RefusedCredential(Refusal.EXPIRED)
 
     def is_member(self, unix_now: float) -> bool:
@@ -141,7 +138,10 @@ class NetworkState:
             return False
         return True
 
-    def _open(self, data: bytes, kind: str, type_: type[B]) -> B:
+    def _open_membership(self, data: bytes) -> MembershipCredential:
+        return open_membership(data, self.network, self._signer(), self.crypto)
+
+    def _signer(self) -> PublicIdentity:
         if self.controller is None:
             raise StateError("the controller of the network is not known yet")
-        return open_signed(data, kind, self.network, self.controller, type_, self.crypto)
+        return self.controller

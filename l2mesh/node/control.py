@@ -1,7 +1,7 @@
 """Control inside a session: records in, records out (section 6).
 
-PROBE is answered at once and along the path by which it came. CHUNK and ACK feed the reliable channel of
-the session that carried them; complete messages go to the handler of their verb.
+PROBE is answered at once and along the path by which it came. CHUNK and ACK feed the reliable
+channel of the session that carried them; complete messages go to the handler of their verb.
 """
 
 from __future__ import annotations
@@ -100,12 +100,10 @@ def _receive_record(
             for part in core.parts:
                 part.receive_held(peer, record, now)
         case Close():
-            core.remove_peer_session(peer, now)
+            core.receive_close(peer, now)
 
 
-def _receive_probe_reply(
-    core: Core, peer: Peer, path: Path, reply: ProbeReply, now: float
-) -> None:
+def _receive_probe_reply(core: Core, peer: Peer, path: Path, reply: ProbeReply, now: float) -> None:
     if (ping := core.pings.get(reply.nonce)) is not None:
         core.pings[reply.nonce] = (ping[0], now, path)
         return

@@ -1,9 +1,9 @@
 """The core that every daemon has: peers with sessions, channels and paths, and a table of verbs.
 
-It decides nothing about networks, planets or membership; those are parts (``part.py``) that register
-handlers for their verbs and hear what happens to peers. What the engine tells comes in through
-``handle_upcall``, what should be done leaves through ``poll_output``. A core reads no clock, draws no
-randomness of its own and opens no socket.
+It decides nothing about networks, planets or membership; those are parts (``part.py``) that
+register handlers for their verbs and hear what happens to peers. What the engine tells comes in
+through ``handle_upcall``, what should be done leaves through ``poll_output``. A core reads no
+clock, draws no randomness of its own and opens no socket.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from l2mesh.datapath.interface import (
     Endpoint,
     HandshakeReceived,
     KeySpent,
+    Path,
     SessionConfirmed,
     SetGuard,
     SetPath,
@@ -40,7 +41,7 @@ from l2mesh.session.indices import IndexAllocator
 from l2mesh.session.sessions import SessionSet
 from l2mesh.timers import TimerTable
 from l2mesh.wire.control import Close, encode_records
-from l2mesh.wire.message import Message, encode_message, priority_of
+from l2mesh.wire.message import PRIORITY, Message, encode_message
 
 __all__ = ["Core", "Settings"]
 
@@ -71,7 +72,8 @@ class Settings:
     direct: bool = True
     """Whether direct paths are used and offered (``--relay-only``: no)."""
     watch: bool = True
-    """Look at every live peer's traffic once a second (a planet leaves heartbeats to its clients)."""
+    """Look at every live peer's traffic once a second (a planet leaves heartbeats to its
+    clients)."""
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ class Core:
     handlers: dict[type, Handler] = field(default_factory=dict)
     initiations: dict[int, bytes] = field(default_factory=dict)
     """Handshake number -> peer, to find whom a RESPONSE or COOKIE is for."""
-    pings: dict[int, tuple[float, float | None, object]] = field(default_factory=dict)
+    pings: dict[int, tuple[float, float | None, Path | None]] = field(default_factory=dict)
     """PROBE nonce of a ping -> (sent, answered, path)."""
     limiter: ProbeLimiter = field(default_factory=ProbeLimiter)
     outputs: deque[CoreOutput] = field(default_factory=deque)
@@ -196,14 +198,32 @@ class Core:
         return peer
 
     def connect(self, peer: Peer, now: float) -> None:
-        """Make sure that a session is live or under way."""
-        peer.sessions.connect(now)
+        """Make sure that a session is live or under way; it waits for a path where there is
+        none."""
+        peer.is_wanted = True
+        if peer.paths.handshake_paths():
+            peer.sessions.connect(now)
         self.touch(peer, now)
+
+    def add_relay(self, peer: Peer, path: Path, now: float) -> None:
+        """A relay to a peer is ready: whoever was wanted is now tried there."""
+        peer.paths.add_relay(path, now)
+        if peer.is_wanted and not peer.is_live:
+            peer.sessions.connect(now)
+        self.touch(peer, now)
+
+    def receive_close(self, peer: Peer, now: float) -> None:
+        """The peer has left: its sessions are worth nothing any more."""
+        if self.knows(peer):
+            peer.sessions.close(now)
+            self.touch(peer, now)
+        else:
+            self.remove_peer(peer, now)
 
     def send(self, peer: Peer, message: Message, now: float) -> None:
         """Send a message reliably; dropped with a count when too many wait already."""
         try:
-            peer.queue(priority_of(message), encode_message(message), now)
+            peer.queue(PRIORITY[type(message)], encode_message(message), now)
         except StateError:
             self.refuse("channel_full")
         self.touch(peer, now)
@@ -222,13 +242,14 @@ class Core:
         self.emit(SetPath(peer.fingerprint, None))
 
     def touch(self, peer: Peer, now: float) -> None:
-        """After anything that may have changed a peer: let out what it has to say, set its timer."""
+        """After anything that may have changed a peer: let out what it has to say, set its
+        timer."""
         pump.drain(self, peer, now)
         if peer.fingerprint not in self.peers:
             return
         due = [peer.sessions.next_timeout(), peer.paths.next_timeout()]
         due += [channel.next_timeout() for channel in peer.channels.values()]
-        if peer.is_live and self.settings.watch:
+        if (peer.is_live and self.settings.watch) or peer.sessions.always:
             due.append(now + TICK_S)
         if not self.knows(peer):
             due.append(peer.since + STRANGER_S)
@@ -282,6 +303,8 @@ class Core:
         peer.paths.note_activity(activity.sent, activity.received, activity.frame, now)
         peer.sessions.handle_timeout(now)
         peer.paths.handle_timeout(now)
+        if peer.sessions.always and not peer.is_live and peer.paths.handshake_paths():
+            peer.sessions.connect(now)
         for channel in peer.channels.values():
             channel.handle_timeout(now)
         pump.drain(self, peer, now)

@@ -1,7 +1,7 @@
 """What a core asks of the host around it, beside engine commands.
 
-A core (node, controller or planet) gives out :class:`l2mesh.datapath.interface.Command` values for its
-engine and the effects below for its service. The simulator answers effects with a few lines of
+A core (node, controller or planet) gives out :class:`l2mesh.datapath.interface.Command` values for
+its engine and the effects below for its service. The simulator answers effects with a few lines of
 memory; ``l2meshd`` answers them with netlink, TAP devices and files.
 """
 

@@ -39,7 +39,11 @@ def receive(core: Core, datagram: bytes, path: Path, now: float) -> None:
 def _receive_init(core: Core, datagram: bytes, path: Path, now: float) -> None:
     settings = core.settings
     opened = open_init(
-        datagram, local=settings.identity, role=settings.role, crypto=settings.crypto
+        datagram,
+        local=settings.identity,
+        role=settings.role,
+        crypto=settings.crypto,
+        random=settings.random,
     )
     peer = core.peers.get(opened.peer.fingerprint)
     if peer is None:

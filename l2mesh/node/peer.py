@@ -34,8 +34,8 @@ class Peer:
     """(priority, message) to be sent once a session is live."""
     last_path: Path | None = None
     """Where the last authentic control came from; answers go there until a path is chosen."""
-    address: bytes = b""
-    """Its 40-bit address where it is known; for people."""
+    is_wanted: bool = False
+    """Somebody waits for a session with it."""
 
     @property
     def fingerprint(self) -> bytes:

@@ -6,7 +6,7 @@ into what follows from them: where a handshake goes, what a new session means, w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from l2mesh.datapath.interface import Path, SendDatagram, SetPath
 from l2mesh.node import control
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["drain"]
 
+MAX_INITIATIONS: Final = 4096
+
 
 def drain(core: Core, peer: Peer, now: float) -> None:
     """Until nothing is left to say: sessions first, then paths, then the channels."""
@@ -43,7 +45,7 @@ def _drain_sessions(core: Core, peer: Peer, now: float) -> bool:
             case SendHandshake(datagram, handshake, path):
                 _send_handshake(core, peer, datagram, handshake, path)
             case SessionLive(session, initiator):
-                _session_live(core, peer, session, initiator, now)
+                _session_live(core, peer, session, now, initiator=initiator)
             case SessionCurrent(session):
                 peer.move_channel(session, now)
             case SessionDead(session):
@@ -85,11 +87,11 @@ def _send_handshake(
 
 def _forget_old_initiations(core: Core) -> None:
     """Keep the newest 4,096 handshake numbers; the oldest are long answered or dead."""
-    while len(core.initiations) > 4096:
+    while len(core.initiations) > MAX_INITIATIONS:
         del core.initiations[next(iter(core.initiations))]
 
 
-def _session_live(core: Core, peer: Peer, session: int, initiator: bool, now: float) -> None:
+def _session_live(core: Core, peer: Peer, session: int, now: float, *, initiator: bool) -> None:
     peer.move_channel(session, now)
     peer.paths.session_live(now)
     if initiator and peer.last_path is not None:

@@ -1,0 +1,141 @@
+"""Telling accepted peers where we can be reached, and trying where they can (section 8.4).
+
+Only peers that we accepted hear our endpoints, over the session. Endpoints that worked are
+remembered across restarts, so that a node finds its peers again while every planet is down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from l2mesh.datapath.interface import Endpoint
+from l2mesh.errors import ConfigError, MalformedPacket
+from l2mesh.node.core import Core
+from l2mesh.node.effects import Persist
+from l2mesh.node.files import PEERS_FILE, PeersFile
+from l2mesh.node.part import Handler, Part
+from l2mesh.node.peer import Peer
+from l2mesh.node.planets import Planets
+from l2mesh.path.candidate import Kind, acceptable
+from l2mesh.wire.body import pack, unpack
+from l2mesh.wire.endpoint import format_endpoint, parse_endpoint
+from l2mesh.wire.message import Candidates as CandidatesMessage
+
+__all__ = ["Candidates"]
+
+MAX_TOLD: Final = 8
+MAX_REMEMBERED: Final = 1024
+SAVE_S: Final = 30.0
+"""A new endpoint that worked is written to disk within this time."""
+
+Prefixes = Callable[[], Iterable[str]]
+
+
+@dataclass(slots=True, eq=False)
+class Candidates(Part):
+    """Our endpoints, and those of peers."""
+
+    core: Core
+    planets: Planets
+    overlay: Prefixes
+    """The prefixes inside our networks: never an underlay."""
+    told: dict[bytes, tuple[Endpoint, ...]] = field(default_factory=dict)
+    """peer -> what it heard last"""
+    remembered: dict[bytes, Endpoint] = field(default_factory=dict)
+    _save_at: float | None = None
+
+    def handlers(self) -> dict[type, Handler]:
+        return {CandidatesMessage: self.receive}
+
+    def ours(self) -> tuple[Endpoint, ...]:
+        """At most 8 endpoints of our own: observed by planets first, then the host's addresses."""
+        observed = self.planets.observed_endpoints.values()
+        endpoints = dict.fromkeys((*observed, *self.core.local_endpoints))
+        return tuple(each for each in endpoints if self._is_acceptable(each))[:MAX_TOLD]
+
+    def offer(self, peer: Peer, now: float) -> None:
+        """Tell an accepted peer our endpoints, once for each change of them."""
+        ours = self.ours()
+        if not self.core.settings.direct or not ours or not peer.is_live:
+            return
+        if self.planets.is_planet(peer.fingerprint) or self.told.get(peer.fingerprint) == ours:
+            return
+        self.told[peer.fingerprint] = ours
+        self.core.send(peer, CandidatesMessage.of(ours), now)
+
+    def receive(self, peer: Peer, message: CandidatesMessage, now: float) -> None:
+        """A peer says where it can be reached. Strangers are not listened to."""
+        if not self.core.settings.direct or not self.core.knows(peer):
+            return
+        endpoints = [each for each in message.parsed() if self._is_acceptable(each)]
+        peer.paths.add_candidates(endpoints, Kind.TOLD, now)
+        self.offer(peer, now)
+        self.core.touch(peer, now)
+
+    def restore(self, data: bytes) -> None:
+        """The endpoints that worked before a restart."""
+        file = unpack(data, PeersFile)
+        for fingerprint, text in file.endpoints[:MAX_REMEMBERED]:
+            try:
+                self.remembered[fingerprint] = parse_endpoint(text)
+            except ConfigError:
+                raise MalformedPacket(f"{text!r} is no endpoint") from None
+
+    # --- hooks ----------------------------------------------------------------------------------
+
+    def peer_added(self, peer: Peer, now: float) -> None:
+        endpoint = self.remembered.get(peer.fingerprint)
+        if endpoint is not None and self.core.settings.direct and self._is_acceptable(endpoint):
+            peer.paths.add_candidates([endpoint], Kind.REMEMBERED, now)
+
+    def session_lost(self, peer: Peer, now: float) -> None:
+        self.told.pop(peer.fingerprint, None)
+
+    def peer_removed(self, peer: Peer, now: float) -> None:
+        self.told.pop(peer.fingerprint, None)
+
+    def path_changed(self, peer: Peer, now: float) -> None:
+        path = peer.paths.active
+        if path is None or path.relay or self.planets.is_planet(peer.fingerprint):
+            return
+        if self.remembered.get(peer.fingerprint) == path.endpoint:
+            return
+        self.remembered.pop(peer.fingerprint, None)
+        self.remembered[peer.fingerprint] = path.endpoint
+        while len(self.remembered) > MAX_REMEMBERED:
+            del self.remembered[next(iter(self.remembered))]
+        self._save_at = self._save_at or now + SAVE_S
+
+    def local_endpoints_changed(self, now: float) -> None:
+        self.offer_all(now)
+
+    def next_timeout(self) -> float | None:
+        return self._save_at
+
+    def handle_timeout(self, now: float) -> None:
+        self.save()
+
+    def offer_all(self, now: float) -> None:
+        """Tell everybody who heard something else before."""
+        for fingerprint in list(self.told):
+            if peer := self.core.peers.get(fingerprint):
+                self.offer(peer, now)
+
+    def save(self) -> None:
+        """Write the endpoints that worked, if there is anything new."""
+        if self._save_at is None:
+            return
+        self._save_at = None
+        endpoints = [(f, format_endpoint(e)) for f, e in self.remembered.items()]
+        self.core.emit(Persist(PEERS_FILE, pack(PeersFile(schema=1, endpoints=endpoints))))
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _is_acceptable(self, endpoint: Endpoint) -> bool:
+        local = (e.host for e in self.core.local_endpoints)
+        loopback_ok = any(ip_address(host).is_loopback for host in local)
+        prefixes = tuple(ip_network(prefix, strict=False) for prefix in self.overlay())
+        return acceptable(endpoint, prefixes, loopback_ok=loopback_ok)

@@ -1,0 +1,322 @@
+"""The networks that this node has joined.
+
+This part holds the list and the tools that the verbs share: find a network, carry out what a
+meeting decided, keep what changed. What a message *does* stands in ``verbs/``, one file each.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from l2mesh.datapath.interface import NeedSession, RemoveSend, Upcall
+from l2mesh.errors import StateError
+from l2mesh.identity import PublicIdentity
+from l2mesh.network.join import JoinMachine, JoinState
+from l2mesh.network.meeting import Accept, Action, Drop, Say
+from l2mesh.network.state import NetworkState
+from l2mesh.node import port
+from l2mesh.node.candidates import Candidates
+from l2mesh.node.core import Core
+from l2mesh.node.effects import NetworkChanged, Persist
+from l2mesh.node.files import network_file, write_network
+from l2mesh.node.joined import Joined, Options
+from l2mesh.node.part import Handler, Part
+from l2mesh.node.peer import Peer
+from l2mesh.node.planets import Planets
+from l2mesh.node.relays import Relays
+from l2mesh.node.verbs import TABLE, join
+from l2mesh.wire.control import Held
+from l2mesh.wire.message import Indices, LaneIndex, Leave
+
+__all__ = ["Networks"]
+
+log = logging.getLogger(__name__)
+
+MAX_NETWORKS: Final = 256
+EXPIRY_CHECK_S: Final = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class Networks(Part):
+    """Joined networks by ID."""
+
+    core: Core
+    planets: Planets
+    relays: Relays
+    candidates: Candidates
+    joined: dict[int, Joined] = field(default_factory=dict)
+    name: str = ""
+    """Our name for controllers to show; members see what the controller made of it."""
+    _expiry_at: float = 0.0
+
+    def handlers(self) -> dict[type, Handler]:
+        return {message: partial(handle, self) for message, handle in TABLE.items()}
+
+    # --- the operator's verbs -------------------------------------------------------------------
+
+    def add(
+        self,
+        network: int,
+        *,
+        wanted: bytes | None,
+        token: bytes | None,
+        options: Options,
+        now: float,
+    ) -> Joined:
+        """Begin a join, or repeat one that has not led to membership with what is new in it."""
+        held = self.joined.get(network)
+        if held is not None:
+            self._repeat(held, wanted=wanted, token=token, options=options, now=now)
+            return held
+        if len(self.joined) >= MAX_NETWORKS:
+            raise StateError(f"this node is in {MAX_NETWORKS} networks already")
+        machine = JoinMachine(network, self.core.settings.crypto, wanted=wanted)
+        state = NetworkState(network, self.core.settings.crypto)
+        joined = Joined(state, machine, options=options, token=token)
+        self.joined[network] = joined
+        self.keep(joined)
+        self.seek(joined, now)
+        return joined
+
+    def leave(self, network: int, now: float) -> None:
+        """Take a network off the list; StateError if it is not on it."""
+        joined = self.require(network)
+        for fingerprint in list(joined.meetings.accepted):
+            if peer := self.core.peers.get(fingerprint):
+                self.core.send(peer, Indices(network, ()), now)
+                peer.sessions.withdraw(network, now)
+                self.core.touch(peer, now)
+        controller = self.core.peers.get(joined.controller or b"")
+        if controller is not None and controller.is_live:
+            self.core.send(controller, Leave(network=network), now)
+        port.close(self.core, joined)
+        del self.joined[network]
+        if controller is not None and not any(
+            other.controller == controller.fingerprint for other in self.joined.values()
+        ):
+            controller.sessions.always = False
+            controller.paths.set_always(False)
+        self.core.emit(Persist(network_file(network), None))
+        self.core.emit(NetworkChanged(network))
+
+    def restore(self, joined: Joined, now: float) -> None:
+        """A network that was joined before the restart: what is known needs nobody's consent."""
+        self.joined[joined.network] = joined
+        port.refresh(self.core, joined)
+        if joined.state.controller is not None:
+            self.connect_controller(joined, now)
+
+    # --- tools of the verbs ---------------------------------------------------------------------
+
+    def require(self, network: int) -> Joined:
+        """The joined network; StateError where there is none."""
+        joined = self.joined.get(network)
+        if joined is None:
+            raise StateError(f"network {network:016x} is not joined here", hint="l2mesh networks")
+        return joined
+
+    def from_controller(self, peer: Peer, network: int) -> Joined | None:
+        """The joined network if ``peer`` is its controller; who else speaks for it is not heard."""
+        joined = self.joined.get(network)
+        if joined is None or joined.controller != peer.fingerprint:
+            self.core.refuse("not_the_controller")
+            return None
+        return joined
+
+    def keep(self, joined: Joined) -> None:
+        """Write the state file of a network and wake those who wait for it."""
+        self.core.emit(Persist(network_file(joined.network), write_network(joined)))
+        self.core.emit(NetworkChanged(joined.network))
+
+    def refresh(self, joined: Joined) -> None:
+        """After verified state has changed: keep it, then bring engine and host to it."""
+        self.keep(joined)
+        port.refresh(self.core, joined)
+
+    def pin_controller(self, joined: Joined, public: PublicIdentity, now: float) -> None:
+        """The directory has answered: this identity is the controller from now on."""
+        joined.state.controller = public
+        joined.join.controller_known()
+        self.keep(joined)
+        self.connect_controller(joined, now)
+
+    def connect_controller(self, joined: Joined, now: float) -> None:
+        """Have a session with the controller, for as long as the network is joined."""
+        controller = joined.state.controller
+        if controller is None:
+            return
+        if controller.fingerprint == self.core.settings.identity.public.fingerprint:
+            return  # a controller that joins its own network needs no session with itself
+        peer = self.core.add_peer(controller, now, always=True)
+        self.relays.want(peer, now)
+        self.core.connect(peer, now)
+        if peer.is_live:
+            join.ask(self, joined, peer, now)
+
+    def connect_member(self, joined: Joined, fingerprint: bytes, now: float) -> None:
+        """Have a session with a member from the roster."""
+        entry = joined.state.roster.get(fingerprint)
+        if entry is None or fingerprint == self.core.settings.identity.public.fingerprint:
+            return
+        peer = self.core.add_peer(entry.public, now)
+        if peer.is_live:
+            session = peer.sessions.current
+            assert session is not None
+            self.run(joined, joined.meetings.open(fingerprint, session), now)
+            return
+        peer.since = now
+        self.relays.want(peer, now)
+        self.core.connect(peer, now)
+
+    def seek(self, joined: Joined, now: float) -> None:
+        """Ask the directory who the controller is, when that is due."""
+        address = joined.join.poll_whois(now)
+        if address is not None:
+            self.planets.whois(address, now)
+
+    def receive_claims(self, address: bytes, claims: list[PublicIdentity], now: float) -> None:
+        """WHOIS_REPLY: for each network that seeks its controller at this address."""
+        for joined in list(self.joined.values()):
+            if not joined.join.is_seeking or joined.network >> 24 != int.from_bytes(address, "big"):
+                continue
+            before = joined.join.state
+            controller = joined.join.receive_claims(claims)
+            if controller is not None:
+                self.pin_controller(joined, controller, now)
+            elif joined.join.state is not before:
+                self.core.emit(NetworkChanged(joined.network))
+
+    def run(self, joined: Joined, actions: Iterable[Action], now: float) -> None:
+        """Carry out what a meeting decided."""
+        for action in actions:
+            peer = self.core.peers.get(action.peer)
+            match action:
+                case Say(_, message) if peer is not None:
+                    self.core.send(peer, message, now)
+                case Accept(_, credential) if peer is not None:
+                    elided = port.elided_header(joined, credential)
+                    peer.sessions.accept(joined.network, elided, now)
+                    self.announce(joined, peer, now)
+                    self.candidates.offer(peer, now)
+                case Drop(fingerprint, reason):
+                    log.info("member refused: peer=%s reason=%s", fingerprint.hex()[:10], reason)
+                    self.core.emit(RemoveSend(fingerprint, joined.network))
+                    if peer is not None:
+                        peer.sessions.withdraw(joined.network, now)
+                        self.core.touch(peer, now)
+                case _:
+                    pass  # the peer has gone meanwhile
+
+    def announce(self, joined: Joined, peer: Peer, now: float) -> None:
+        """Tell an accepted peer our receive indices for the network, on the current session."""
+        session = peer.sessions.current
+        if session is None:
+            return
+        announcements = peer.sessions.announcements(session, joined.network)
+        if announcements:
+            indices = tuple(LaneIndex(each.lane, each.index) for each in announcements)
+            self.core.send(peer, Indices(joined.network, indices), now)
+
+    # --- hooks ----------------------------------------------------------------------------------
+
+    def knows(self, peer: Peer) -> bool:
+        fingerprint = peer.fingerprint
+        return any(
+            fingerprint in joined.meetings.accepted
+            or fingerprint == joined.controller
+            or (peer.is_wanted and joined.state.roster.get(fingerprint) is not None)
+            for joined in self.joined.values()
+        )
+
+    def session_live(self, peer: Peer, session: int, now: float, *, initiator: bool) -> None:
+        for joined in list(self.joined.values()):
+            if peer.fingerprint == joined.controller:
+                join.ask(self, joined, peer, now)
+            elif initiator and joined.state.roster.get(peer.fingerprint) is not None:
+                self.run(joined, joined.meetings.open(peer.fingerprint, session), now)
+
+    def session_lost(self, peer: Peer, now: float) -> None:
+        peer.is_wanted = False
+        for joined in self.joined.values():
+            joined.meetings.forget(peer.fingerprint)
+            joined.meetings.accepted.pop(peer.fingerprint, None)
+            peer.sessions.withdraw(joined.network, now)
+
+    def connect_failed(self, peer: Peer, now: float) -> None:
+        peer.is_wanted = False
+
+    def held(self, peer: Peer) -> list[Held]:
+        return [
+            Held(joined.network, joined.state.revocation_revision)
+            for joined in self.joined.values()
+            if peer.fingerprint in joined.meetings.accepted
+        ][:16]
+
+    def receive_held(self, peer: Peer, held: Held, now: float) -> None:
+        joined = self.joined.get(held.network)
+        if joined is not None:
+            self.run(joined, joined.meetings.receive_held(peer.fingerprint, held.revision), now)
+
+    def handle_upcall(self, upcall: Upcall, now: float) -> None:
+        if isinstance(upcall, NeedSession) and (joined := self.joined.get(upcall.network)):
+            self.connect_member(joined, upcall.peer, now)
+
+    def planet_live(self, peer: Peer, now: float) -> None:
+        """A planet can be asked: look for every controller that is not known yet."""
+        for joined in self.joined.values():
+            joined.join.hurry(now)
+            self.seek(joined, now)
+
+    def next_timeout(self) -> float | None:
+        due = [joined.join.next_timeout() for joined in self.joined.values()]
+        due += [joined.meetings.next_timeout() for joined in self.joined.values()]
+        due += [self._expiry_at] if self._has_expiry() else []
+        return min((at for at in due if at is not None), default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        self._expiry_at = now + EXPIRY_CHECK_S
+        unix_now = self.core.settings.unix_now()
+        for joined in list(self.joined.values()):
+            before = joined.join.state
+            self.seek(joined, now)
+            if joined.join.state is not before:
+                self.core.emit(NetworkChanged(joined.network))
+            self.run(joined, joined.meetings.handle_timeout(now, unix_now), now)
+            if joined.port is not None and not joined.state.is_member(unix_now):
+                port.close(self.core, joined)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _has_expiry(self) -> bool:
+        return any(
+            joined.state.credential is not None and joined.state.credential.expires is not None
+            for joined in self.joined.values()
+        )
+
+    def _repeat(
+        self,
+        joined: Joined,
+        *,
+        wanted: bytes | None,
+        token: bytes | None,
+        options: Options,
+        now: float,
+    ) -> None:
+        """Join again: a token, a fingerprint or a device name that was missing the first time."""
+        if wanted is not None and joined.controller not in (None, wanted):
+            raise StateError(
+                f"network {joined.network:016x} is joined with another controller",
+                hint=f"l2mesh leave {joined.network:016x}, then join again",
+            )
+        joined.token = token if token is not None else joined.token
+        joined.options = options if options.device is not None else joined.options
+        if wanted is not None and joined.state.controller is None:
+            joined.join = JoinMachine(joined.network, self.core.settings.crypto, wanted=wanted)
+            self.seek(joined, now)
+        elif joined.join.state is not JoinState.MEMBER:
+            self.connect_controller(joined, now)
+        self.refresh(joined)

@@ -1,0 +1,239 @@
+"""The node: a core with planets, relays, candidates and networks as its parts.
+
+This is what ``l2meshd`` runs, what the simulator runs by the thousand, and what a controller builds
+on. It only puts parts together and answers questions; what happens, happens in the parts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from l2mesh.credential.world import World
+from l2mesh.datapath.interface import Path, Upcall
+from l2mesh.errors import ConfigError, CryptoError, L2meshError, StateError
+from l2mesh.identity import address_of
+from l2mesh.node import control, show
+from l2mesh.node.candidates import Candidates
+from l2mesh.node.core import Core, Settings
+from l2mesh.node.effects import CoreOutput
+from l2mesh.node.files import PEERS_FILE, read_network
+from l2mesh.node.joined import Options, change_option
+from l2mesh.node.networks import Networks
+from l2mesh.node.peer import Peer
+from l2mesh.node.planets import WORLD_FILE, Planets
+from l2mesh.node.relays import Relays
+from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
+from l2mesh.wire.control import Probe, encode_records
+
+__all__ = ["Node"]
+
+log = logging.getLogger(__name__)
+
+MAX_PINGS: Final = 64
+MAX_ADDRESSES: Final = 4096
+
+
+class Node:
+    """A member of networks; the sans-I/O face of ``l2meshd``."""
+
+    def __init__(self, settings: Settings, *, name: str = "") -> None:
+        self.core = Core(settings)
+        self.planets = Planets(self.core)
+        self.relays = Relays(self.core, self.planets)
+        self.candidates = Candidates(self.core, self.planets, self._overlay_prefixes)
+        self.networks_part = Networks(
+            self.core, self.planets, self.relays, self.candidates, name=name
+        )
+        for part in (self.planets, self.relays, self.candidates, self.networks_part):
+            self.core.add_part(part)
+        self.planets.on_claims = self.networks_part.receive_claims
+        self.planets.on_live.append(self.networks_part.planet_live)
+        self.planets.on_observed = self.candidates.offer_all
+        self._addresses: dict[bytes, bytes] = {}
+
+    # --- the face towards the runtime -----------------------------------------------------------
+
+    def start(self, now: float) -> None:
+        """Arm the engine; call once, before anything else."""
+        self.core.start(now)
+
+    def restore(self, files: Mapping[str, bytes], now: float) -> list[str]:
+        """Take up the state of an earlier run; answers with complaints about unusable files.
+
+        A damaged file is left as it is and named, so that nothing is lost by starting.
+        """
+        complaints = []
+        if PEERS_FILE in files:
+            complaints += self._complain(PEERS_FILE, self.candidates.restore, files[PEERS_FILE])
+        if WORLD_FILE in files:
+            complaints += self._complain(WORLD_FILE, self._restore_world, files[WORLD_FILE], now)
+        for name in sorted(files):
+            if name.startswith("networks/"):
+                complaints += self._complain(name, self._restore_network, files[name], now)
+        return complaints
+
+    def close(self, now: float) -> None:
+        """Leave in good order: keep what is worth keeping, tell the peers."""
+        self.candidates.save()
+        self.core.close(now)
+
+    def handle_upcall(self, upcall: Upcall, now: float) -> None:
+        """One upcall of the engine."""
+        self.core.handle_upcall(upcall, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """What is due."""
+        self.core.handle_timeout(now)
+
+    def next_timeout(self) -> float | None:
+        """When something is due."""
+        return self.core.next_timeout()
+
+    def poll_output(self) -> CoreOutput | None:
+        """The next engine command or effect."""
+        return self.core.poll_output()
+
+    def set_local_endpoints(
+        self, endpoints: tuple[Path | tuple[str, int], ...], now: float
+    ) -> None:
+        """The host's own addresses with our port."""
+        self.core.set_local_endpoints(endpoints, now)  # type: ignore[arg-type]
+
+    # --- the operator's verbs -------------------------------------------------------------------
+
+    def adopt_world(self, world: World, now: float) -> None:
+        """Use a world, or its update; StateError for a foreign or an older one."""
+        self.planets.adopt(world, now)
+
+    def join(
+        self,
+        network: int,
+        *,
+        fingerprint: bytes | None = None,
+        token: bytes | None = None,
+        device: str | None = None,
+        now: float,
+    ) -> None:
+        """Begin or repeat a join; its progress is seen in :meth:`networks`."""
+        options = Options(device=device)
+        self.networks_part.add(network, wanted=fingerprint, token=token, options=options, now=now)
+
+    def leave(self, network: int, now: float) -> None:
+        """Leave a network; StateError if it is not joined."""
+        self.networks_part.leave(network, now)
+
+    def set_option(self, network: int, key: str, value: str, now: float) -> None:
+        """Change a local choice of a network; ConfigError names what is wrong."""
+        joined = self.networks_part.require(network)
+        joined.options = change_option(joined.options, key, value)
+        self.networks_part.refresh(joined)
+
+    def device_ready(self, network: int, name: str, now: float) -> None:
+        """The host has made the network's device."""
+        joined = self.networks_part.joined.get(network)
+        if joined is not None:
+            joined.device_name = name
+
+    def ping(self, who: str, now: float) -> int:
+        """Send one PROBE to a member (10-digit address, fingerprint text or name); its id.
+
+        Raises ConfigError when nobody or more than one is meant, StateError while there is no path.
+        """
+        peer = self._find(who, now)
+        if len(self.core.pings) >= MAX_PINGS:
+            del self.core.pings[next(iter(self.core.pings))]
+        nonce = int.from_bytes(self.core.settings.random(8), "big")
+        if not peer.is_live or peer.path is None:
+            raise StateError(f"no session with {who} yet", hint="it is being set up; try again")
+        self.core.pings[nonce] = (now, None, None)
+        control.say(self.core, peer, encode_records([Probe(nonce)]))
+        return nonce
+
+    def ping_result(self, ping: int) -> PingResult | None:
+        """The answer to a ping, if it has come."""
+        return show.ping_result(self, ping)
+
+    # --- questions ------------------------------------------------------------------------------
+
+    @property
+    def world(self) -> World | None:
+        """The world in use."""
+        return self.planets.world
+
+    @property
+    def is_online(self) -> bool:
+        """Whether any planet can be reached."""
+        return bool(self.planets.live())
+
+    def networks(self) -> list[NetworkView]:
+        """All joined networks."""
+        return [show.network(joined) for joined in self.networks_part.joined.values()]
+
+    def peers(self, now: float) -> list[PeerView]:
+        """All peers but the planets."""
+        return show.peers(self)
+
+    def planet_views(self) -> list[PlanetView]:
+        """All planets of the world."""
+        return show.planets(self)
+
+    def health(self) -> list[str]:
+        """What is wrong, one sentence each; empty when all is well."""
+        return show.health(self)
+
+    def address(self, fingerprint: bytes) -> bytes:
+        """The 40-bit address of a fingerprint (costs 2 MiB of hashing the first time)."""
+        address = self._addresses.get(fingerprint)
+        if address is None:
+            address = address_of(fingerprint, self.core.settings.crypto) or bytes(5)
+            if len(self._addresses) >= MAX_ADDRESSES:
+                self._addresses.clear()
+            self._addresses[fingerprint] = address
+        return address
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _restore_world(self, data: bytes, now: float) -> None:
+        self.planets.restore(World.parse(data, self.core.settings.crypto), now)
+
+    def _restore_network(self, data: bytes, now: float) -> None:
+        settings = self.core.settings
+        joined = read_network(data, settings.crypto, settings.identity.public.fingerprint)
+        self.networks_part.restore(joined, now)
+
+    def _complain(self, name: str, restore: object, *args: object) -> list[str]:
+        try:
+            restore(*args)  # type: ignore[operator]
+        except (CryptoError, L2meshError) as error:
+            return [f"state file {name} cannot be used: {error}"]
+        return []
+
+    def _overlay_prefixes(self) -> Iterable[str]:
+        for joined in self.networks_part.joined.values():
+            if joined.state.config is not None:
+                yield from joined.state.config.pools
+                yield from (
+                    route.destination
+                    for route in joined.state.config.routes
+                    if not route.destination.endswith("/0")
+                )
+            if joined.state.credential is not None:
+                yield from joined.state.credential.addresses
+
+    def _find(self, who: str, now: float) -> Peer:
+        found = {}
+        for joined in self.networks_part.joined.values():
+            for entry in joined.state.roster.find(who):
+                found[entry.credential.fingerprint] = joined
+        if not found:
+            raise ConfigError(f"nobody here is called {who!r}", hint="l2mesh peers shows members")
+        if len(found) > 1:
+            raise ConfigError(f"{len(found)} members are called {who!r}", hint="use the address")
+        fingerprint, joined = next(iter(found.items()))
+        self.networks_part.connect_member(joined, fingerprint, now)
+        peer = self.core.peers.get(fingerprint)
+        if peer is None:
+            raise ConfigError(f"{who} is this node itself")
+        return peer

@@ -1,0 +1,142 @@
+"""The planets of our world: a session with each, what they observe of us, and whom they know.
+
+Every node keeps a session with every planet, so that members homed on different ones meet
+(section 7.2). A planet names only the endpoint from which it sees us; it is never asked about
+anybody's endpoints but ours.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from l2mesh.credential.world import World, is_update
+from l2mesh.datapath.interface import Endpoint
+from l2mesh.errors import CryptoError, MalformedPacket, StateError
+from l2mesh.identity import PublicIdentity
+from l2mesh.node.core import Core
+from l2mesh.node.effects import Persist
+from l2mesh.node.part import Handler, Part
+from l2mesh.node.peer import Peer
+from l2mesh.path.candidate import Kind
+from l2mesh.session.handshake import Role
+from l2mesh.wire.message import Whois, WhoisReply
+
+__all__ = ["WORLD_FILE", "Planets"]
+
+log = logging.getLogger(__name__)
+
+WORLD_FILE = "world"
+"""The state file that keeps the newest world seen."""
+
+Claims = Callable[[bytes, list[PublicIdentity], float], None]
+
+
+@dataclass(slots=True, eq=False)
+class Planets(Part):
+    """Sessions with planets, and the directory behind them."""
+
+    core: Core
+    world: World | None = None
+    observed_endpoints: dict[bytes, Endpoint] = field(default_factory=dict)
+    """planet -> the endpoint from which it sees us"""
+    on_claims: Claims | None = None
+    """Hears WHOIS_REPLY: address, claims, now."""
+    on_live: list[Callable[[Peer, float], None]] = field(default_factory=list)
+    """Hears that a planet can be asked."""
+    on_observed: Callable[[float], None] | None = None
+    """Hears that what planets see of us has changed."""
+
+    def handlers(self) -> dict[type, Handler]:
+        return {WhoisReply: self.receive_whois_reply}
+
+    def adopt(self, world: World, now: float) -> bool:
+        """Use a world if it is our first or an update of ours; False when it is what we have.
+
+        Raises StateError for a foreign or older world: nothing changes then.
+        """
+        if self.world is not None:
+            if world.encode() == self.world.encode():
+                return False
+            if not is_update(self.world, world, self.core.settings.crypto):
+                raise StateError(
+                    "this world is older than, or no successor of, the one in use",
+                    hint="leave all networks and remove the state file 'world' to change worlds",
+                )
+        self.world = world
+        self.core.emit(Persist(WORLD_FILE, world.encode()))
+        self._connect_all(now)
+        return True
+
+    def restore(self, world: World, now: float) -> None:
+        """Use the world that was saved, without saving it again."""
+        self.world = world
+        self._connect_all(now)
+
+    def members(self) -> list[Peer]:
+        """The planets as peers, whether live or not."""
+        if self.world is None:
+            return []
+        peers = (self.core.peers.get(planet.public.fingerprint) for planet in self.world.planets)
+        return [peer for peer in peers if peer is not None]
+
+    def live(self) -> list[Peer]:
+        """Planets that can be asked, the nearest first."""
+        ready = [peer for peer in self.members() if peer.is_live and peer.path is not None]
+        return sorted(ready, key=lambda peer: peer.paths.rtt_ms or 1e9)
+
+    def is_planet(self, fingerprint: bytes) -> bool:
+        """Whether a peer is a planet of our world."""
+        return self.world is not None and any(
+            planet.public.fingerprint == fingerprint for planet in self.world.planets
+        )
+
+    def whois(self, address: bytes, now: float) -> None:
+        """Ask every live planet who is at an address; answers come to ``on_claims``."""
+        for peer in self.live():
+            self.core.send(peer, Whois(address=address), now)
+
+    def receive_whois_reply(self, peer: Peer, reply: WhoisReply, now: float) -> None:
+        """A planet's claims; only planets are heard, and what does not verify is skipped."""
+        if not self.is_planet(peer.fingerprint) or self.on_claims is None:
+            return
+        claims = []
+        for data in reply.claims:
+            try:
+                claims.append(PublicIdentity.decode(data, self.core.settings.crypto))
+            except (CryptoError, MalformedPacket):
+                self.core.refuse("bad_claim")
+        self.on_claims(reply.address, claims, now)
+
+    def knows(self, peer: Peer) -> bool:
+        return self.is_planet(peer.fingerprint)
+
+    def session_live(self, peer: Peer, session: int, now: float, *, initiator: bool) -> None:
+        if self.is_planet(peer.fingerprint):
+            log.info("planet reached: peer=%s", peer.fingerprint.hex()[:10])
+            for hear in self.on_live:
+                hear(peer, now)
+
+    def session_lost(self, peer: Peer, now: float) -> None:
+        if self.is_planet(peer.fingerprint):
+            log.info("planet lost: peer=%s", peer.fingerprint.hex()[:10])
+            self.observed_endpoints.pop(peer.fingerprint, None)
+
+    def observed(self, peer: Peer, endpoint: Endpoint, now: float) -> None:
+        if not self.is_planet(peer.fingerprint):
+            return
+        if self.observed_endpoints.get(peer.fingerprint) != endpoint:
+            self.observed_endpoints[peer.fingerprint] = endpoint
+            if self.on_observed is not None:
+                self.on_observed(now)
+
+    def _connect_all(self, now: float) -> None:
+        if self.world is None:
+            return
+        for planet in self.world.planets:
+            if planet.public.fingerprint == self.core.settings.identity.public.fingerprint:
+                continue
+            peer = self.core.add_peer(planet.public, now, role=Role.PLANET, always=True)
+            peer.paths.add_candidates(planet.endpoints, Kind.TOLD, now)
+            self.core.connect(peer, now)

@@ -1,0 +1,122 @@
+"""What a joined network is to the engine and to the host: port, limits, members and device.
+
+Everything is derived from verified state, and only differences are sent on: calling ``refresh``
+once too often changes nothing.
+"""
+
+from __future__ import annotations
+
+from l2mesh.credential.config import Bpdu, NetworkConfig, frames_per_second
+from l2mesh.credential.membership import MembershipCredential, Right
+from l2mesh.datapath.interface import (
+    ClosePort,
+    Limits,
+    OpenPort,
+    RemoveMember,
+    SetLimits,
+    SetMember,
+)
+from l2mesh.network.roster import RosterEntry
+from l2mesh.node.core import Core
+from l2mesh.node.effects import ConfigureDevice, NetworkChanged, RemoveDevice
+from l2mesh.node.joined import Joined
+
+__all__ = ["close", "elided_header", "refresh", "remove_member", "set_member"]
+
+
+def refresh(core: Core, joined: Joined) -> None:
+    """Bring engine and host to what the network's state says."""
+    state = joined.state
+    if not state.is_member(core.settings.unix_now()):
+        close(core, joined)
+        return
+    config, credential = state.config, state.credential
+    assert config is not None and credential is not None  # is_member says so
+    was_open = joined.port is not None
+    _open(core, joined, config, credential)
+    if not was_open:
+        for entry in state.roster:
+            set_member(core, joined, entry)
+    core.emit(NetworkChanged(joined.network))
+
+
+def close(core: Core, joined: Joined) -> None:
+    """Take port and device away, if they are there."""
+    if joined.port is None:
+        return
+    core.emit(ClosePort(joined.network))
+    core.emit(RemoveDevice(joined.network))
+    joined.port = joined.limits = joined.device = joined.device_name = None
+    core.emit(NetworkChanged(joined.network))
+
+
+def set_member(core: Core, joined: Joined, entry: RosterEntry) -> None:
+    """Tell the engine of one other member."""
+    credential = entry.credential
+    if joined.port is None or credential.fingerprint == core.settings.identity.public.fingerprint:
+        return
+    bridge = credential.has_right(Right.BRIDGE)
+    core.emit(SetMember(joined.network, credential.fingerprint, credential.mac, bridge))
+
+
+def remove_member(core: Core, joined: Joined, fingerprint: bytes) -> None:
+    """Tell the engine that somebody is no member any more."""
+    core.emit(RemoveMember(joined.network, fingerprint))
+
+
+def elided_header(joined: Joined, peer: MembershipCredential) -> bytes | None:
+    """What an ELIDED frame of this peer leaves out: our MAC, then its MAC (section 4)."""
+    ours = joined.state.credential
+    return ours.mac + peer.mac if ours is not None else None
+
+
+def _open(
+    core: Core, joined: Joined, config: NetworkConfig, credential: MembershipCredential
+) -> None:
+    port = OpenPort(
+        joined.network, credential.mac, config.mtu, bridge=credential.has_right(Right.BRIDGE)
+    )
+    limits = SetLimits(joined.network, _limits(config))
+    device = _device(joined, config, credential)
+    if port != joined.port:
+        core.emit(port)
+    if limits != joined.limits:
+        core.emit(limits)
+    if device != joined.device:
+        core.emit(device)
+    joined.port, joined.limits, joined.device = port, limits, device
+
+
+def _device(
+    joined: Joined, config: NetworkConfig, credential: MembershipCredential
+) -> ConfigureDevice:
+    options = joined.options
+    routes = [
+        (route.destination, route.via)
+        for route in config.routes
+        if (options.default_route if _is_default(route.destination) else options.routes)
+    ]
+    return ConfigureDevice(
+        network=joined.network,
+        name=options.device,
+        mac=credential.mac,
+        mtu=config.mtu,
+        addresses=tuple(credential.addresses),
+        routes=tuple(routes),
+        bridge=options.bridge,
+        broadcast_route=options.broadcast_route,
+    )
+
+
+def _is_default(destination: str) -> bool:
+    return destination.endswith("/0")
+
+
+def _limits(config: NetworkConfig) -> Limits:
+    return Limits(
+        broadcast=frames_per_second(config.broadcast),
+        multicast=frames_per_second(config.multicast),
+        unknown_unicast=frames_per_second(config.unknown_unicast),
+        bpdu=config.bpdu is Bpdu.PASS,
+        guard=config.guard,
+    )

@@ -1,0 +1,137 @@
+"""Views of a node's state, computed when somebody asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from l2mesh.datapath.interface import Path
+from l2mesh.node.joined import Joined
+from l2mesh.node.peer import Peer
+from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
+
+if TYPE_CHECKING:
+    from l2mesh.node.node import Node
+
+__all__ = ["health", "network", "peers", "ping_result", "planets"]
+
+
+def network(joined: Joined) -> NetworkView:
+    """One joined network."""
+    state = joined.state
+    credential, config = state.credential, state.config
+    return NetworkView(
+        id=joined.network,
+        name=config.name if config is not None else "",
+        status=joined.status.value,
+        reason=joined.join.reason,
+        mac=credential.mac if credential is not None else None,
+        device=joined.device_name if joined.port is not None else None,
+        mtu=config.mtu if config is not None else None,
+        addresses=tuple(credential.addresses) if credential is not None else (),
+        bridge=joined.options.bridge,
+        revision=config.revision if config is not None else 0,
+    )
+
+
+def peers(node: Node) -> list[PeerView]:
+    """Every peer that is no planet."""
+    return [
+        _peer(node, peer)
+        for peer in node.core.peers.values()
+        if not node.planets.is_planet(peer.fingerprint)
+    ]
+
+
+def planets(node: Node) -> list[PlanetView]:
+    """Every planet of the world in use."""
+    views = []
+    for peer in node.planets.members():
+        is_up = peer.is_live and peer.paths.active is not None
+        paths = (peer.path,) if peer.path is not None else peer.paths.handshake_paths()
+        views.append(
+            PlanetView(
+                address=node.address(peer.fingerprint),
+                fingerprint=peer.fingerprint,
+                endpoint=paths[0].endpoint if paths else None,
+                rtt_ms=peer.paths.rtt_ms,
+                state="up" if is_up else "connecting",
+            )
+        )
+    return views
+
+
+def ping_result(node: Node, ping: int) -> PingResult | None:
+    """The answer to a ping, if it has come."""
+    sent, answered, path = node.core.pings.get(ping, (0.0, None, None))
+    if answered is None or path is None:
+        return None
+    del node.core.pings[ping]
+    return PingResult(
+        rtt_ms=(answered - sent) * 1000,
+        path=_kind(path),
+        endpoint=path.endpoint,
+        via=_via(node, path),
+    )
+
+
+def health(node: Node) -> list[str]:
+    """What an operator should know."""
+    complaints: list[str] = []
+    if node.world is None:
+        complaints.append("no world: give --world FILE or join with a join string that brings one")
+    elif not node.is_online:
+        complaints.append("no planet can be reached")
+    complaints += [
+        f"network {joined.network:016x}: {joined.join.reason}"
+        for joined in node.networks_part.joined.values()
+        if joined.join.reason
+    ]
+    return complaints
+
+
+def _peer(node: Node, peer: Peer) -> PeerView:
+    activity = node.core.settings.activity(peer.fingerprint)
+    path = peer.paths.active if peer.is_live else None
+    cipher = peer.sessions.cipher
+    shared = [
+        joined.network
+        for joined in node.networks_part.joined.values()
+        if peer.fingerprint in joined.meetings.accepted
+    ]
+    return PeerView(
+        address=node.address(peer.fingerprint),
+        fingerprint=peer.fingerprint,
+        name=_name(node, peer.fingerprint),
+        path=_kind(path),
+        endpoint=path.endpoint if path is not None else None,
+        via=_via(node, path),
+        rtt_ms=peer.paths.rtt_ms,
+        loss=peer.paths.loss,
+        cipher=cipher.name.lower() if cipher is not None else None,
+        tx_bytes=activity.tx_bytes,
+        rx_bytes=activity.rx_bytes,
+        networks=tuple(shared),
+    )
+
+
+def _name(node: Node, fingerprint: bytes) -> str:
+    for joined in node.networks_part.joined.values():
+        if joined.controller == fingerprint:
+            return "controller"
+        if (entry := joined.state.roster.get(fingerprint)) is not None:
+            return entry.credential.name
+    return ""
+
+
+def _kind(path: Path | None) -> str:
+    if path is None:
+        return "none"
+    return "relay" if path.relay else "direct"
+
+
+def _via(node: Node, path: Path | None) -> bytes | None:
+    """The address of the planet whose relay a path uses."""
+    if path is None or not path.relay:
+        return None
+    leg = node.relays.legs.get(path.relay)
+    return node.address(leg.planet) if leg is not None else None

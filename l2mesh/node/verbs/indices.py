@@ -1,0 +1,31 @@
+"""INDICES: an accepted peer says on which indices it receives a network's frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from l2mesh.node.peer import Peer
+from l2mesh.wire.handshake import Announcement
+from l2mesh.wire.message import Indices
+
+if TYPE_CHECKING:
+    from l2mesh.node.networks import Networks
+
+__all__ = ["handle"]
+
+
+def handle(networks: Networks, peer: Peer, message: Indices, now: float) -> None:
+    """Frames may flow to it from now on; an empty list means that it has left the network."""
+    joined = networks.joined.get(message.network)
+    session = peer.sessions.current
+    if joined is None or session is None:
+        return
+    if not message.indices:
+        joined.meetings.forget(peer.fingerprint)
+        joined.meetings.accepted.pop(peer.fingerprint, None)
+        peer.sessions.withdraw(message.network, now)
+        return
+    announcements = tuple(
+        Announcement(message.network, lane, index) for lane, index in message.indices
+    )
+    peer.sessions.announced(session, message.network, announcements, now)

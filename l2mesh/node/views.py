@@ -1,0 +1,72 @@
+"""What a node shows of itself: frozen values for the local API, in the words of the command
+line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from l2mesh.datapath.interface import Endpoint
+
+__all__ = ["NetworkView", "PeerView", "PingResult", "PlanetView"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """A joined network."""
+
+    id: int
+    name: str
+    status: str
+    """``requesting``, ``ok``, ``denied``, ``not_found`` or ``error``."""
+    reason: str
+    """Why, for people; may be empty."""
+    mac: bytes | None
+    device: str | None
+    mtu: int | None
+    addresses: tuple[str, ...]
+    bridge: str | None
+    revision: int
+    """Of the config."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """A peer with which there is, or is wanted, a session. Planets are shown by ``PlanetView``."""
+
+    address: bytes
+    fingerprint: bytes
+    name: str
+    path: str
+    """``direct``, ``relay`` or ``none``."""
+    endpoint: Endpoint | None
+    via: bytes | None
+    """The address of the planet that relays."""
+    rtt_ms: float | None
+    loss: float
+    cipher: str | None
+    tx_bytes: int
+    rx_bytes: int
+    networks: tuple[int, ...]
+    """Those in which it is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanetView:
+    """A planet of the world in use."""
+
+    address: bytes
+    fingerprint: bytes
+    endpoint: Endpoint | None
+    rtt_ms: float | None
+    state: str
+    """``up`` or ``connecting``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PingResult:
+    """One answered ping."""
+
+    rtt_ms: float
+    path: str
+    endpoint: Endpoint
+    via: bytes | None
