@@ -1,0 +1,78 @@
+"""Limits on flooded frames: a token bucket for each class and source (section 10).
+
+A bucket holds at most two seconds' worth of frames and starts full. The sender limits what its own
+port floods, the receiver what each peer floods into its port, by the same numbers.
+"""
+
+from typing import Final
+
+from l2mesh.datapath.interface import Limits
+from l2mesh.switch.ethernet import Class
+
+BURST_S: Final = 2
+"""The burst is this many seconds of the rate."""
+
+
+class TokenBucket:
+    """Lets `rate` events a second pass on average, and at most `burst` at once."""
+
+    __slots__ = ("__weakref__", "_burst", "_filled", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._filled = now
+
+    def take(self, now: float) -> bool:
+        """Whether one more event may pass now; if so it is paid for."""
+        tokens = self._tokens
+        if now > self._filled:
+            tokens = min(self._burst, tokens + (now - self._filled) * self._rate)
+            self._filled = now
+        passes = tokens >= 1
+        self._tokens = tokens - 1 if passes else tokens
+        return passes
+
+    def is_full(self, now: float) -> bool:
+        """Whether it has forgotten all that happened: a new bucket would do the same."""
+        return self._tokens + (now - self._filled) * self._rate >= self._burst
+
+
+class StormLimits:
+    """The limits of one network. At most four buckets for each source that floods."""
+
+    __slots__ = ("_buckets", "_rates", "limits")
+
+    limits: Limits
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._rates = {
+            Class.UNICAST: limits.unknown_unicast,
+            Class.BROADCAST: limits.broadcast,
+            Class.MULTICAST: limits.multicast,
+            Class.LINK_LOCAL: limits.multicast,
+        }
+        self._buckets: dict[tuple[Class, bytes | None], TokenBucket] = {}
+
+    def allows(self, kind: Class, source: bytes | None, now: float) -> bool:
+        """Whether `source` (None: this node) may flood one more frame of this class.
+
+        UNICAST stands for unknown unicast; a link-local group that may pass counts apart from, but
+        like, other multicast.
+        """
+        rate = self._rates[kind]
+        if rate is None:
+            return True
+        if rate <= 0:
+            return False
+        bucket = self._buckets.get((kind, source))
+        if bucket is None:
+            bucket = self._buckets[kind, source] = TokenBucket(rate, rate * BURST_S, now)
+        return bucket.take(now)
+
+    def forget(self, source: bytes | None) -> None:
+        """A source has gone."""
+        for key in [key for key in self._buckets if key[1] == source]:
+            del self._buckets[key]
