@@ -1,0 +1,41 @@
+"""What the engine counts: totals as plain attributes, drops by reason."""
+
+from dataclasses import dataclass, field, fields
+
+from l2mesh.datapath.interface import DropReason
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals since the engine was made. Bytes are those of UDP payloads, or of whole frames."""
+
+    frames_in: int = 0
+    """Read from ports."""
+    frame_bytes_in: int = 0
+    frames_out: int = 0
+    """Written to ports."""
+    frame_bytes_out: int = 0
+    datagrams_in: int = 0
+    datagram_bytes_in: int = 0
+    datagrams_out: int = 0
+    datagram_bytes_out: int = 0
+    frames_flooded: int = 0
+    """Frames from ports that went to every member, or to every bridge."""
+    frames_fragmented: int = 0
+    frames_reassembled: int = 0
+    frames_held: int = 0
+    relayed_packets: int = 0
+    """Forwarded for clients; also counted as datagrams."""
+    relayed_bytes: int = 0
+    handshakes_in: int = 0
+    """Let up by the guard."""
+    cookies_out: int = 0
+    drops: dict[DropReason, int] = field(default_factory=dict)
+
+    def drop(self, reason: DropReason, count: int = 1) -> None:
+        """Note that `count` frames or datagrams were dropped."""
+        self.drops[reason] = self.drops.get(reason, 0) + count
+
+    def totals(self) -> dict[str, int]:
+        """Everything but the drops, by name."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "drops"}

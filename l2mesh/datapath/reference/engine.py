@@ -1,0 +1,191 @@
+"""The engine as the program sees it: it composes the parts and hands each input to one of them."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from l2mesh.crypto import Crypto, Random
+from l2mesh.datapath import interface
+from l2mesh.datapath.interface import (
+    Activity,
+    Command,
+    DropReason,
+    Endpoint,
+    FdbEntry,
+    Output,
+    Upcall,
+)
+from l2mesh.datapath.reference.bounds import Bounds
+from l2mesh.datapath.reference.counters import Counters
+from l2mesh.datapath.reference.fragments import Fragments
+from l2mesh.datapath.reference.guard import HandshakeGuard
+from l2mesh.datapath.reference.held import HeldFrames
+from l2mesh.datapath.reference.peers import Peers
+from l2mesh.datapath.reference.ports import Ports
+from l2mesh.datapath.reference.receive import Receiver
+from l2mesh.datapath.reference.relay import Relays
+from l2mesh.datapath.reference.send import Sender
+from l2mesh.datapath.reference.switching import Switching
+from l2mesh.datapath.reference.upcalls import Upcalls
+from l2mesh.wire.data import DATA_BIT
+from l2mesh.wire.datagram import DatagramType
+from l2mesh.wire.relay import RELAY_HEADER_BYTES
+
+_HANDSHAKE = frozenset({DatagramType.INIT, DatagramType.RESPONSE, DatagramType.COOKIE})
+_RELAY = int(DatagramType.RELAY)
+
+
+class ReferenceEngine:
+    """See `l2mesh.datapath.interface.Engine`. Not thread-safe; what it gives out must be polled."""
+
+    name = "reference"
+
+    def __init__(self, crypto: Crypto, random: Random, bounds: Bounds | None = None) -> None:
+        """`bounds` other than the protocol's are for tests."""
+        bounds = bounds or Bounds()
+        self._outputs: deque[Output] = deque()
+        self._counters = counters = Counters()
+        self._upcalls = upcalls = Upcalls(bounds, counters)
+        self._peers = peers = Peers(crypto, bounds)
+        self._held = held = HeldFrames(bounds, counters, upcalls)
+        self._ports = Ports(peers, held, bounds)
+        self._fragments = Fragments(bounds, counters)
+        self._relays = Relays(bounds, counters, self._outputs)
+        self._sender = Sender(
+            peers=peers,
+            held=held,
+            outputs=self._outputs,
+            upcalls=upcalls,
+            counters=counters,
+            bounds=bounds,
+        )
+        self._switching = Switching(
+            ports=self._ports,
+            sender=self._sender,
+            outputs=self._outputs,
+            upcalls=upcalls,
+            counters=counters,
+        )
+        self._receiver = Receiver(
+            peers=peers,
+            fragments=self._fragments,
+            switching=self._switching,
+            upcalls=upcalls,
+            counters=counters,
+            bounds=bounds,
+        )
+        self._guard = HandshakeGuard(
+            crypto,
+            random,
+            outputs=self._outputs,
+            upcalls=upcalls,
+            counters=counters,
+            bounds=bounds,
+        )
+        self._handlers = self._make_handlers()
+
+    def _make_handlers(self) -> dict[type, Callable[[Any, float], None]]:
+        """Which part carries out which command."""
+        peers, sender, ports, relays = self._peers, self._sender, self._ports, self._relays
+        return {
+            interface.InstallReceive: peers.install_receive,
+            interface.InstallSend: sender.install,
+            interface.RemoveReceive: peers.remove_receive,
+            interface.RemoveSend: sender.remove,
+            interface.RemoveSession: peers.remove_session,
+            interface.SetPath: sender.set_path,
+            interface.AddRelayLeg: relays.add_leg,
+            interface.RemoveRelayLeg: relays.remove_leg,
+            interface.SetRelay: relays.set,
+            interface.RemoveRelay: relays.remove,
+            interface.OpenPort: ports.open,
+            interface.ClosePort: ports.close,
+            interface.SetMember: ports.set_member,
+            interface.RemoveMember: ports.remove_member,
+            interface.FlushPeer: ports.flush_peer,
+            interface.SetLimits: ports.set_limits,
+            interface.SetGuard: self._guard.set,
+            interface.SetUnderlay: self._switching.set_underlay,
+            interface.SendControl: sender.send_control,
+            interface.SendDatagram: sender.send_datagram,
+        }
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def execute(self, command: Command, now: float) -> None:
+        """Carry out one command."""
+        self._handlers[type(command)](command, now)
+
+    def handle_frame(self, network: int, frame: bytes, now: float) -> None:
+        """One frame read from a port."""
+        self._switching.from_port(network, frame, now)
+
+    def handle_datagram(self, datagram: bytes, source: Endpoint, now: float) -> None:
+        """One datagram received by the UDP socket."""
+        counters = self._counters
+        counters.datagrams_in += 1
+        counters.datagram_bytes_in += len(datagram)
+        if datagram and datagram[0] >= DATA_BIT:
+            self._receiver.receive(datagram, source, 0, now)
+        elif datagram and datagram[0] == _RELAY:
+            relay = self._relays.receive(datagram, source, now)
+            if relay:
+                self._receive_inside(datagram[RELAY_HEADER_BYTES:], source, relay, now)
+        else:
+            self._receive_inside(datagram, source, 0, now)
+
+    def _receive_inside(self, datagram: bytes, source: Endpoint, relay: int, now: float) -> None:
+        """Anything but RELAY."""
+        if not datagram:
+            self._counters.drop(DropReason.MALFORMED)
+        elif datagram[0] >= DATA_BIT:
+            self._receiver.receive(datagram, source, relay, now)
+        elif datagram[0] in _HANDSHAKE:
+            self._guard.receive(datagram, source, relay, now)
+        else:
+            self._counters.drop(DropReason.UNKNOWN_TYPE)
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def handle_timeout(self, now: float) -> None:
+        """Age tables."""
+        self._held.sweep(now)
+        self._fragments.sweep(now)
+        self._ports.expire(now)
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` is next needed."""
+        due = self._ports.next_expiry()
+        held, fragments = self._held.due, self._fragments.due
+        if held is not None and (due is None or held < due):
+            due = held
+        if fragments is not None and (due is None or fragments < due):
+            due = fragments
+        return due
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def poll_output(self) -> Output | None:
+        """The next datagram or frame to send out."""
+        return self._outputs.popleft() if self._outputs else None
+
+    def poll_upcall(self) -> Upcall | None:
+        """The next upcall."""
+        return self._upcalls.poll()
+
+    def fdb(self, network: int, now: float) -> list[FdbEntry]:
+        """The forwarding database of a network."""
+        return list(self._ports.fdb(network, now))
+
+    def activity(self, peer: bytes) -> Activity:
+        """Traffic with a peer: a live record, to be read only."""
+        known = self._peers.table.get(peer)
+        return known.activity if known else Activity()
+
+    def counters(self) -> dict[str, int]:
+        """Totals by name."""
+        return self._counters.totals()
+
+    def drops(self) -> dict[DropReason, int]:
+        """Drops by reason."""
+        return dict(self._counters.drops)

@@ -1,0 +1,139 @@
+"""The local ports: one switch for each open network, and express tables of its members."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from l2mesh.datapath.interface import (
+    ClosePort,
+    DropReason,
+    FdbEntry,
+    FlushPeer,
+    OpenPort,
+    RemoveMember,
+    SetLimits,
+    SetMember,
+)
+from l2mesh.datapath.reference.bounds import Bounds
+from l2mesh.datapath.reference.held import HeldFrames
+from l2mesh.datapath.reference.peers import Peer, Peers
+from l2mesh.switch.ethernet import HEADER_BYTES
+from l2mesh.switch.fdb import Fdb
+from l2mesh.switch.forward import Member, Switch
+from l2mesh.switch.limits import StormLimits
+
+
+@dataclass(slots=True, eq=False)
+class Port:
+    """The port of one network."""
+
+    network: int
+    switch: Switch
+    mtu: int
+    untagged_max: int
+    """Length of the longest untagged frame."""
+    peers: dict[bytes, Peer] = field(default_factory=dict)
+    """Members by fingerprint."""
+    outward: dict[bytes, Peer] = field(default_factory=dict)
+    """A member's signed MAC | ours -> the member: frames that surely go to it alone."""
+    inward: dict[bytes, Peer] = field(default_factory=dict)
+    """Our signed MAC | a member's -> the member: frames that, from it, surely go to our port."""
+
+    def refresh(self) -> None:
+        """Make the express tables anew."""
+        own = self.switch.mac
+        signed = [(mac, owner) for mac, owner in self.switch.fdb.static.items() if owner]
+        self.outward = {mac + own: self.peers[owner] for mac, owner in signed}
+        self.inward = {own + mac: self.peers[owner] for mac, owner in signed}
+
+
+class Ports:
+    """All open ports, and the commands about them."""
+
+    __slots__ = ("_bounds", "_held", "_peers", "table")
+
+    table: dict[int, Port]
+    """By network ID."""
+
+    def __init__(self, peers: Peers, held: HeldFrames, bounds: Bounds) -> None:
+        self._peers = peers
+        self._held = held
+        self._bounds = bounds
+        self.table = {}
+
+    def open(self, command: OpenPort, now: float) -> None:
+        """Open a port, or change MAC, MTU and right of an open one."""
+        port = self.table.get(command.network)
+        if port is None:
+            fdb = Fdb(self._bounds.fdb_per_peer, self._bounds.fdb_per_network)
+            switch = Switch(command.mac, fdb, bridge=command.bridge)
+            port = self.table[command.network] = Port(command.network, switch, 0, 0)
+        port.switch.set_own(command.mac, bridge=command.bridge)
+        port.mtu = command.mtu
+        port.untagged_max = command.mtu + HEADER_BYTES
+        port.refresh()
+
+    def close(self, command: ClosePort, now: float) -> None:
+        """Close a port and forget its members."""
+        port = self.table.pop(command.network, None)
+        if port is None:
+            return
+        for peer in port.peers.values():
+            self._part(peer, command.network, DropReason.NO_PORT, now)
+
+    def set_member(self, command: SetMember, now: float) -> None:
+        """Add or change a member."""
+        port = self.table.get(command.network)
+        if port is None:
+            return
+        if command.peer not in port.peers:
+            peer = port.peers[command.peer] = self._peers.obtain(command.peer)
+            peer.memberships += 1
+        port.switch.set_member(command.peer, Member(command.mac, command.bridge))
+        port.refresh()
+
+    def remove_member(self, command: RemoveMember, now: float) -> None:
+        """Forget a member; frames that wait for it are dropped."""
+        port = self.table.get(command.network)
+        if port is None or command.peer not in port.peers:
+            return
+        port.switch.remove_member(command.peer)
+        peer = port.peers.pop(command.peer)
+        port.refresh()
+        self._part(peer, command.network, DropReason.NOT_A_MEMBER, now)
+
+    def flush_peer(self, command: FlushPeer, now: float) -> None:
+        """Forget what was learned behind a peer or behind us."""
+        port = self.table.get(command.network)
+        if port is not None:
+            port.switch.fdb.flush(command.peer)
+
+    def set_limits(self, command: SetLimits, now: float) -> None:
+        """Replace the limits; all buckets are full again."""
+        port = self.table.get(command.network)
+        if port is not None:
+            port.switch.storm = StormLimits(command.limits)
+
+    def expire(self, now: float) -> None:
+        """Age the FDBs."""
+        for port in self.table.values():
+            port.switch.fdb.expire(now)
+
+    def next_expiry(self) -> float | None:
+        """When the next learned entry has its age."""
+        expiries = (port.switch.fdb.next_expiry() for port in self.table.values())
+        return min((one for one in expiries if one is not None), default=None)
+
+    def fdb(self, network: int, now: float) -> Iterator[FdbEntry]:
+        """Static entries first."""
+        port = self.table.get(network)
+        if port is None:
+            return
+        for mac, owner in port.switch.fdb.static.items():
+            yield FdbEntry(network, 0, mac, owner, 0.0, True)
+        for vlan, mac, station in port.switch.fdb.learned(now):
+            yield FdbEntry(network, vlan, mac, station.owner, now - station.seen, False)
+
+    def _part(self, peer: Peer, network: int, reason: DropReason, now: float) -> None:
+        self._held.drop(peer, network, reason, now)
+        peer.memberships -= 1
+        self._peers.release(peer)

@@ -1,0 +1,163 @@
+"""Receiving DATA (section 4): look up the index, look at the replay window, open, then believe.
+
+Nothing but a counter changes before the tag has verified. What happens after it, in this order: the
+window moves, the session is confirmed, a new source is told, flags are judged, and the plaintext
+goes where it belongs.
+"""
+
+from l2mesh.datapath.interface import (
+    ControlReceived,
+    DropReason,
+    Endpoint,
+    Path,
+    SessionConfirmed,
+    SourceSeen,
+)
+from l2mesh.datapath.reference.bounds import Bounds
+from l2mesh.datapath.reference.counters import Counters
+from l2mesh.datapath.reference.fragments import Fragments
+from l2mesh.datapath.reference.peers import Peer, Peers, ReceiveKey
+from l2mesh.datapath.reference.switching import Switching
+from l2mesh.datapath.reference.upcalls import Upcalls
+from l2mesh.errors import CryptoError
+from l2mesh.wire.data import ALLOWED_FLAGS, HEADER, HEADER_BYTES, MAX_INDEX, OVERHEAD, Flag
+
+_unpack_header = HEADER.unpack_from
+_FLAGS = 0x7F
+_CONTROL = int(Flag.CONTROL)
+_FRAG = int(Flag.FRAG)
+_CSUM = int(Flag.CSUM)
+_ELIDED = int(Flag.ELIDED)
+_ETHERTYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
+"""IP version -> ethertype, for frames whose Ethernet header was left out."""
+
+
+class Receiver:
+    """Everything that arrives as DATA."""
+
+    __slots__ = (
+        "_bounds",
+        "_counters",
+        "_fragments",
+        "_indices",
+        "_refuse",
+        "_switching",
+        "_upcalls",
+    )
+
+    def __init__(
+        self,
+        *,
+        peers: Peers,
+        fragments: Fragments,
+        switching: Switching,
+        upcalls: Upcalls,
+        counters: Counters,
+        bounds: Bounds,
+    ) -> None:
+        self._indices = peers.indices
+        self._fragments = fragments
+        self._switching = switching
+        self._upcalls = upcalls
+        self._counters = counters
+        self._bounds = bounds
+        self._refuse = bounds.refuse_counter
+
+    def receive(self, datagram: bytes, source: Endpoint, relay: int, now: float) -> None:
+        """One DATA datagram that came from `source`, inside RELAY if `relay` is not 0."""
+        length = len(datagram)
+        if length < OVERHEAD:
+            self._counters.drop(DropReason.MALFORMED)
+            return
+        word, counter = _unpack_header(datagram)
+        key = self._indices.get(word & MAX_INDEX)
+        if key is None:
+            self._counters.drop(DropReason.UNKNOWN_INDEX)
+            return
+        if not key.window.check(counter):
+            self._counters.drop(DropReason.REPLAY)
+            return
+        if counter >= self._refuse:
+            self._counters.drop(DropReason.COUNTER_SPENT)
+            return
+        try:
+            text = key.open(counter, datagram[:HEADER_BYTES], datagram[HEADER_BYTES:])
+        except CryptoError:
+            self._counters.drop(DropReason.FORGED)
+            return
+        key.window.commit(counter)
+        peer = key.peer
+        activity = peer.activity
+        activity.received = now
+        activity.rx_packets += 1
+        activity.rx_bytes += length
+        if not key.session.is_confirmed:
+            self._confirm(key)
+        if source != peer.endpoint or relay != peer.relay:
+            self._note_source(key, counter, source, relay, now)
+        flags = word >> 24 & _FLAGS
+        if key.network:
+            self._receive_frame(key, flags, text, now)
+        elif flags == _CONTROL:
+            path = Path(source, relay)
+            number = key.session.number
+            self._upcalls.push_control(ControlReceived(peer.fingerprint, number, text, path))
+        else:
+            self._counters.drop(DropReason.BAD_FLAGS)
+
+    def _receive_frame(self, key: ReceiveKey, flags: int, text: bytes, now: float) -> None:
+        """The plaintext of a datagram on a network's index."""
+        peer = key.peer
+        if flags == _FRAG:
+            frame = self._fragments.add(peer, key.index, text, now)
+            if frame is None:
+                return
+        elif flags == _CONTROL or flags not in ALLOWED_FLAGS:
+            self._counters.drop(DropReason.BAD_FLAGS)
+            return
+        elif flags & _ELIDED:
+            whole = _restore_header(key.elided, text)
+            if whole is None:
+                self._counters.drop(DropReason.BAD_OFFLOAD)
+                return
+            frame = whole
+        else:
+            frame = text
+        peer.activity.frame = now
+        is_open = bool(flags & _CSUM)
+        self._switching.from_mesh(peer, key.network, frame, now, is_open=is_open)
+
+    def _confirm(self, key: ReceiveKey) -> None:
+        key.session.is_confirmed = True
+        self._upcalls.push_confirmed(SessionConfirmed(key.peer.fingerprint, key.session.number))
+
+    def _note_source(
+        self, key: ReceiveKey, counter: int, source: Endpoint, relay: int, now: float
+    ) -> None:
+        """Tell of a path that is not the one in use, if the packet is the newest of its index."""
+        if counter != key.window.highest:
+            return
+        peer, path = key.peer, Path(source, relay)
+        seen, interval = peer.seen, self._bounds.source_seen_interval_s
+        told = seen.get(path)
+        if told is not None and now - told < interval:
+            return
+        if told is None and len(seen) >= self._bounds.sources_remembered:
+            _forget_old(peer, now - interval)
+            if len(seen) >= self._bounds.sources_remembered:
+                return
+        seen[path] = now
+        self._upcalls.push_event(SourceSeen(peer.fingerprint, key.session.number, path))
+
+
+def _forget_old(peer: Peer, before: float) -> None:
+    for path in [path for path, told in peer.seen.items() if told <= before]:
+        del peer.seen[path]
+
+
+def _restore_header(addresses: bytes | None, text: bytes) -> bytes | None:
+    """A frame whose 14 bytes of Ethernet header were left out, None if they cannot be known."""
+    ethertype = _ETHERTYPES.get(text[0] >> 4) if text else None
+    if addresses is None or ethertype is None:
+        return None
+    return addresses + ethertype + text
