@@ -18,7 +18,15 @@ import msgspec
 
 from l2mesh.errors import MalformedPacket
 
-__all__ = ["MAX_BODY_BYTES", "MAX_DEPTH", "MAX_VALUES", "pack", "unpack", "unpack_value"]
+__all__ = [
+    "MAX_BODY_BYTES",
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "pack",
+    "pack_value",
+    "unpack",
+    "unpack_value",
+]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -31,17 +39,24 @@ MAX_VALUES: Final = 131_072
 _SHOWN_MAX: Final = 40  # characters of a key in a message of ours
 
 
-def pack(value: object) -> bytes:
-    """A Struct (or plain values) as MessagePack, fields in their order.
+def pack(value: msgspec.Struct) -> bytes:
+    """A Struct as MessagePack, fields in their order.
 
     MalformedPacket when the outcome is one that `unpack` would not take: our own values are held to
     the same limits.
     """
     try:
         plain = msgspec.to_builtins(value, builtin_types=(bytes,), enc_hook=_plain_mapping)
-        data: bytes = msgpack.packb(plain, use_bin_type=True)
-        if isinstance(value, msgspec.Struct):
-            _convert(plain, type(value))
+        _convert(plain, type(value))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise MalformedPacket(f"not to be packed: {error}") from None
+    return pack_value(plain)
+
+
+def pack_value(value: object) -> bytes:
+    """Plain values as MessagePack; MalformedPacket for what `unpack_value` would not take."""
+    try:
+        data: bytes = msgpack.packb(value, use_bin_type=True)
     except (ValueError, TypeError, OverflowError) as error:
         raise MalformedPacket(f"not to be packed: {error}") from None
     _walk(data)
