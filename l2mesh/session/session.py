@@ -1,0 +1,197 @@
+"""One session: its state, and the receive and send indices that belong to it.
+
+States (protocol section 3.7). *initiating* is no session yet: see `l2mesh.session.connecting`.
+
+    state        promise
+    UNCONFIRMED  we answered an INIT, perhaps a replayed one. We receive; nothing is sent, nothing
+                 displaced. Gone after 5 s.
+    LIVE         both ends hold the keys. We may send on it.
+    REPLACED     another session is preferred. We receive, and send for networks that one cannot
+                 carry yet.
+    DEAD         keys are erased. No way leads out.
+
+    event        raised by
+    CONFIRMED    the first authentic DATA (engine upcall), or our own RESPONSE accepted
+    SUPERSEDED   the set, when it prefers another session
+    PREFERRED    the set, when the preferred one has died and this is the best left
+    ENDED        age, a CLOSE, the cap on sessions, or the set's end
+
+A send index is handed to the engine **at most once**: the engine would count its packets from 0
+again, and a counter must never meet the same key twice.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from l2mesh.crypto import Cipher
+from l2mesh.datapath.interface import InstallReceive, InstallSend
+from l2mesh.session.handshake import Established
+from l2mesh.session.keys import derive
+from l2mesh.wire.handshake import Announcement
+
+LANE: Final = 0
+"""The only lane that version 1 uses."""
+CONTROL: Final = 0
+"""The network number of control."""
+MAX_ANNOUNCED: Final = 64
+"""Networks for which a peer's announcement is remembered; later ones are ignored."""
+MAX_INSTALLED: Final = 1024
+"""Send indices that a session ever installs; a peer that announces more gets a new session."""
+MAX_RETIRED: Final = 8
+"""Receive indices with an older ELIDED header that still receive; the oldest goes first."""
+
+
+class State(Enum):
+    """Where a session stands."""
+
+    UNCONFIRMED = "unconfirmed"
+    LIVE = "live"
+    REPLACED = "replaced"
+    DEAD = "dead"
+
+
+class Event(Enum):
+    """What moves a session on."""
+
+    CONFIRMED = "confirmed"
+    SUPERSEDED = "superseded"
+    PREFERRED = "preferred"
+    ENDED = "ended"
+
+
+TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
+    (State.UNCONFIRMED, Event.CONFIRMED): State.LIVE,
+    (State.UNCONFIRMED, Event.ENDED): State.DEAD,
+    (State.LIVE, Event.SUPERSEDED): State.REPLACED,
+    (State.LIVE, Event.ENDED): State.DEAD,
+    (State.REPLACED, Event.PREFERRED): State.LIVE,
+    (State.REPLACED, Event.ENDED): State.DEAD,
+}
+
+
+@dataclass(slots=True)
+class ReceiveIndex:
+    """An index of ours on which the peer may send frames of one network."""
+
+    index: int
+    elided: bytes | None
+    """Destination MAC | source MAC (12 bytes) of ELIDED frames, None without such."""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """Keys and indices shared with one peer by one handshake."""
+
+    id: int
+    established: Established = field(repr=False)
+    is_initiator: bool
+    """Whether the INIT was ours."""
+    born: float
+    """When the handshake was done at our end; ages count from here."""
+    control_index: int
+    """Our receive index for network 0."""
+    state: State = State.UNCONFIRMED
+    live_since: float = 0.0
+    is_spent: bool = False
+    """An index carried 2^31 packets, or one that is needed was given up before: renew now."""
+    receive: dict[int, ReceiveIndex] = field(default_factory=dict)
+    """Ours, by network."""
+    retired: list[tuple[int, int]] = field(default_factory=list)
+    """(network, index) of ours with an ELIDED header that holds no more, the oldest first."""
+    unannounced: set[int] = field(default_factory=set)
+    """Networks whose index the handshake did not tell the peer."""
+    send: dict[int, int] = field(default_factory=dict)
+    """The peer's, by network, whether or not we have accepted it there."""
+    installed: set[tuple[int, int]] = field(default_factory=set)
+    """(network, index) that the engine has had for sending."""
+    ephemeral: bytes = b""
+    """Responder: Noise e of the INIT, which tells a duplicate."""
+    response: bytes = b""
+    """Responder, unconfirmed: what a duplicate INIT is answered with."""
+
+    @property
+    def peer(self) -> bytes:
+        """Fingerprint of the peer."""
+        return self.established.peer.fingerprint
+
+    @property
+    def cipher(self) -> Cipher:
+        """The AEAD of all its indices."""
+        return self.established.cipher
+
+    @property
+    def can_send(self) -> bool:
+        """Whether frames and control may leave on it."""
+        return self.state in {State.LIVE, State.REPLACED}
+
+    @property
+    def indices(self) -> list[int]:
+        """Every receive index of ours."""
+        current = (each.index for each in self.receive.values())
+        return [self.control_index, *current, *(index for _, index in self.retired)]
+
+    def indices_of(self, network: int) -> list[int]:
+        """Our receive indices of one network, the retired ones first."""
+        old = [index for each, index in self.retired if each == network]
+        return [*old, self.receive[network].index] if network in self.receive else old
+
+    def forget(self, network: int) -> None:
+        """Our receive indices of a network are no more."""
+        self.receive.pop(network, None)
+        self.retired = [each for each in self.retired if each[0] != network]
+        self.unannounced.discard(network)
+
+    def move(self, event: Event) -> None:
+        """Takes the transition for `event`; KeyError, with nothing changed, where there is none."""
+        self.state = TRANSITIONS[self.state, event]
+
+    def learn(self, announcements: tuple[Announcement, ...]) -> None:
+        """Remembers the peer's indices from a handshake."""
+        for each in announcements:
+            if each.lane == LANE:
+                self.remember(each.network, each.index)
+
+    def remember(self, network: int, index: int) -> None:
+        """Remembers the peer's index for a network, for at most 64 networks."""
+        if network in self.send or len(self.send) < MAX_ANNOUNCED:
+            self.send[network] = index
+
+    def may_begin(self, network: int) -> bool:
+        """Whether sending frames of a network may begin: we know an index never used before."""
+        return (
+            self.can_send
+            and network in self.send
+            and (network, self.send[network]) not in self.installed
+            and len(self.installed) < MAX_INSTALLED
+        )
+
+    def install_receive(self, network: int, index: int, elided: bytes | None) -> InstallReceive:
+        """The engine command for one of our indices."""
+        derived = derive(self.established.keys.receive, network, LANE, index)
+        return InstallReceive(
+            peer=self.peer,
+            session=self.id,
+            network=network,
+            index=index,
+            cipher=self.cipher,
+            key=derived.key,
+            salt=derived.salt,
+            elided=elided,
+        )
+
+    def install_send(self, network: int) -> InstallSend:
+        """The engine command for the peer's index of a network. Once for each index."""
+        index = self.established.control_index if network == CONTROL else self.send[network]
+        assert (network, index) not in self.installed
+        self.installed.add((network, index))
+        derived = derive(self.established.keys.send, network, LANE, index)
+        return InstallSend(
+            peer=self.peer,
+            session=self.id,
+            network=network,
+            index=index,
+            cipher=self.cipher,
+            key=derived.key,
+            salt=derived.salt,
+        )

@@ -1,0 +1,630 @@
+"""All sessions with one peer: begun, renewed before their keys are worn out, erased in time.
+
+The rules are those of protocol section 3.7; the states of one session are in
+`l2mesh.session.session`, the retries in `l2mesh.session.connecting`. Three promises:
+
+* **No frame is lost at a rekey.** Receive keys are installed before the datagram that announces
+  them leaves and stay until their session is dead. A send key is installed only when the session is
+  live, and per network: while the new session lacks an index for one, the older one carries it.
+* **Nothing unproved displaces anything.** An answered INIT makes an unconfirmed session, four at a
+  time, which changes nothing but the table of receive indices until its first authentic DATA.
+* **Both ends end up on one session.** If two handshakes cross, the one whose initiator has the
+  smaller fingerprint is used; otherwise the newer one.
+
+The set is free of I/O: verbs change it, `poll_output` gives engine commands and events in order.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import Final, TypeAlias
+
+from l2mesh.crypto import Cipher, Crypto, Random
+from l2mesh.datapath.interface import (
+    InstallReceive,
+    InstallSend,
+    Path,
+    RemoveReceive,
+    RemoveSend,
+    RemoveSession,
+)
+from l2mesh.errors import HandshakeError, StateError
+from l2mesh.identity import Identity, PublicIdentity
+from l2mesh.session.connecting import Connecting
+from l2mesh.session.handshake import (
+    Initiation,
+    Offer,
+    OpenedInit,
+    Refusal,
+    Role,
+    refuse,
+    respond,
+    room_in_init,
+    room_in_response,
+)
+from l2mesh.session.indices import IndexAllocator
+from l2mesh.session.session import (
+    CONTROL,
+    LANE,
+    MAX_RETIRED,
+    Event,
+    ReceiveIndex,
+    Session,
+    State,
+)
+from l2mesh.wire.handshake import Announcement
+
+__all__ = [
+    "ConnectFailed",
+    "SendHandshake",
+    "SessionCurrent",
+    "SessionDead",
+    "SessionLive",
+    "SessionOutput",
+    "SessionSet",
+]
+
+REKEY_INITIATOR_S: Final = 120.0
+REKEY_RESPONDER_S: Final = 150.0
+"""Later than the initiator, so that both rarely begin at once."""
+DEAD_S: Final = 180.0
+IDLE_S: Final = 600.0
+"""A session is not renewed when no frame passed for so long before its rekey was due."""
+UNCONFIRMED_S: Final = 5.0
+MAX_UNCONFIRMED: Final = 4
+CROSSING_S: Final = 5.0
+COOKIE_S: Final = 120.0
+RESTART_S: Final = 5.0
+"""`restart` begins no more often, nor does a renewal that was given up."""
+MAX_LIVE: Final = 8
+"""Sessions that receive, confirmed ones; when there are more, the oldest one not in use dies."""
+MAX_INDEX: Final = (1 << 24) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SendHandshake:
+    """Send INIT (`path` None: by every path known) or RESPONSE (by `path`).
+
+    `handshake` is the number under which an answer to an INIT will come, None for a RESPONSE.
+    """
+
+    datagram: bytes
+    handshake: int | None
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLive:
+    """A session can be used; `initiator` says whether we began it, and so owe the first PROBE."""
+
+    session: int
+    initiator: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCurrent:
+    """This is the session to send on from now on."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDead:
+    """A session that was live is no more; its keys are erased."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFailed:
+    """Nobody answered for 30 s, or we have no index left."""
+
+
+SessionOutput: TypeAlias = (
+    InstallReceive
+    | InstallSend
+    | RemoveReceive
+    | RemoveSend
+    | RemoveSession
+    | SendHandshake
+    | SessionLive
+    | SessionCurrent
+    | SessionDead
+    | ConnectFailed
+)
+
+
+class SessionSet:
+    """The sessions with one peer."""
+
+    def __init__(  # noqa: PLR0913 - who, as what, by what means; nothing to group
+        self,
+        *,
+        local: Identity,
+        peer: PublicIdentity,
+        role: Role,
+        crypto: Crypto,
+        random: Random,
+        indices: IndexAllocator,
+        ciphers: frozenset[Cipher],
+        next_id: Callable[[], int],
+        always: bool = False,
+        software: str = "",
+    ) -> None:
+        """`role` is the one in which we address the peer; `next_id` gives unused session ids."""
+        self.peer = peer
+        self.always = always
+        """Renew sessions although no frames pass (planets, controllers)."""
+        self.accepted: dict[int, bytes | None] = {}
+        """Networks in which we accepted the peer: its ELIDED header (12 bytes) or None."""
+        self._local = local
+        self._role = role
+        self._crypto = crypto
+        self._random = random
+        self._indices = indices
+        self._ciphers = ciphers
+        self._next_id = next_id
+        self._software = software
+        self._sessions: dict[int, Session] = {}
+        self._current: Session | None = None
+        self._doubted: Session | None = None
+        self._carriers: dict[int, tuple[Session, int]] = {}
+        self._connecting: Connecting | None = None
+        self._cookie: tuple[bytes, float] | None = None
+        self._last_frame = -inf
+        self._last_begun = -inf
+        self._gave_up = -inf
+        self._outputs: deque[SessionOutput] = deque()
+
+    # --- what the node asks ---------------------------------------------------------------------
+
+    @property
+    def current(self) -> int | None:
+        """The session to send on, None without one."""
+        return None if self._current is None else self._current.id
+
+    @property
+    def cipher(self) -> Cipher | None:
+        """The AEAD of the current session."""
+        return None if self._current is None else self._current.cipher
+
+    @property
+    def software(self) -> str:
+        """What the peer said it runs, "" without a current session."""
+        return "" if self._current is None else self._current.established.software
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether an INIT of ours waits for its answer."""
+        return self._connecting is not None
+
+    def announcements(self, session: int, network: int) -> tuple[Announcement, ...]:
+        """Our receive indices of a network in a session, for INDICES; empty: not accepted there."""
+        found = self._sessions.get(session)
+        if found is None or network not in found.receive:
+            return ()
+        return (Announcement(network, LANE, found.receive[network].index),)
+
+    def unannounced(self, session: int) -> tuple[int, ...]:
+        """Accepted networks whose indices the session's handshake has not told the peer."""
+        found = self._sessions.get(session)
+        return () if found is None else tuple(sorted(found.unannounced))
+
+    def poll_output(self) -> SessionOutput | None:
+        """The next command or event, in order; None when there is none."""
+        return self._outputs.popleft() if self._outputs else None
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` is next needed, None: not at all."""
+        due = [self._ends(session) for session in self._sessions.values()]
+        if self._connecting is not None:
+            due.append(self._connecting.next_timeout)
+        elif (renewal := self._renewal()) is not None:
+            due.append(renewal)
+        return min(due, default=None)
+
+    # --- beginning ------------------------------------------------------------------------------
+
+    def connect(self, now: float) -> None:
+        """Sees to it that there is a session to send on, or an INIT under way."""
+        self.note_frame(now)
+        if self._current is None and self._connecting is None:
+            self._begin(now)
+
+    def restart(self, now: float) -> None:
+        """The peer has gone silent: asks for another session, even now, each 5 s at most."""
+        self._doubted = self._current
+        if self._connecting is None and now >= self._last_begun + RESTART_S:
+            self._begin(now)
+
+    def key_spent(self, session: int, now: float) -> None:
+        """An index of a session has carried 2^31 packets."""
+        if self._current is not None and self._current.id == session:
+            self._current.is_spent = True
+            self._renew(now)
+
+    def note_frame(self, at: float) -> None:
+        """A frame passed at `at`, in either direction; 0.0 and earlier mean never."""
+        if at > 0.0:
+            self._last_frame = max(self._last_frame, at)
+
+    def handle_timeout(self, now: float) -> None:
+        """Ends what is too old, repeats what was not answered, renews what is due."""
+        for session in list(self._sessions.values()):
+            if now >= self._ends(session):
+                self._end(session, now)
+        if self._connecting is not None:
+            if self._connecting.is_over(now):
+                self._gave_up = now
+                self._stop_connecting(now)
+                self._outputs.append(ConnectFailed())
+            elif now >= self._connecting.retry:
+                self._attempt(self._connecting, now)
+        self._renew(now)
+
+    def _renew(self, now: float) -> None:
+        renewal = self._renewal()
+        if self._connecting is None and renewal is not None and now >= renewal:
+            self._begin(now)
+
+    def _renewal(self) -> float | None:
+        """When the current session is to be renewed, None: not at all."""
+        session = self._current
+        if session is None:
+            return None
+        due = session.born + (REKEY_INITIATOR_S if session.is_initiator else REKEY_RESPONDER_S)
+        if session.is_spent:
+            due = session.born
+        elif not self.always and due > self._last_frame + IDLE_S:
+            return None
+        if self._gave_up <= session.live_since:
+            return due
+        if not self.always and self._last_frame <= self._gave_up:
+            return None
+        return max(due, self._gave_up + RESTART_S)
+
+    def _begin(self, now: float) -> None:
+        control_index = self._allocate(now)
+        if control_index is None:
+            self._gave_up = now
+            self._outputs.append(ConnectFailed())
+            return
+        connecting = Connecting(control_index, now)
+        for network in self.accepted:
+            if (index := self._allocate(now)) is not None:
+                connecting.receive[network] = index
+        self._connecting = connecting
+        self._last_begun = now
+        self._attempt(connecting, now)
+
+    def _attempt(self, connecting: Connecting, now: float) -> None:
+        cookie = None
+        if self._cookie is not None and now < self._cookie[1]:
+            cookie = self._cookie[0]
+        offer = Offer(
+            ciphers=self._ciphers,
+            control_index=connecting.control_index,
+            announcements=connecting.announcements(room_in_init(self._software)),
+            software=self._software,
+        )
+        attempt = Initiation(
+            local=self._local,
+            peer=self.peer,
+            role=self._role,
+            crypto=self._crypto,
+            random=self._random,
+            offer=offer,
+            cookie=cookie,
+        )
+        connecting.add(attempt, now, self._random)
+        self._outputs.append(SendHandshake(attempt.datagram, attempt.handshake, None))
+
+    def _stop_connecting(self, now: float) -> None:
+        if self._connecting is not None:
+            self._release(self._connecting.indices, now)
+            self._connecting = None
+
+    # --- handshake datagrams --------------------------------------------------------------------
+
+    def receive_init(self, opened: OpenedInit, now: float, path: Path) -> None:
+        """The peer asks for a session: answers by `path`.
+
+        A duplicate, as comes by a second path, is answered alike. HandshakeError for another peer,
+        no common cipher, more than four unconfirmed sessions, or without a free index.
+        """
+        if opened.peer.fingerprint != self.peer.fingerprint:
+            refuse(Refusal.FOREIGN_IDENTITY)
+        for session in self._sessions.values():
+            if session.ephemeral == opened.ephemeral:
+                if session.state is State.UNCONFIRMED:
+                    self._outputs.append(SendHandshake(session.response, None, path))
+                return
+        waiting = [each for each in self._sessions.values() if each.state is State.UNCONFIRMED]
+        if len(waiting) >= MAX_UNCONFIRMED:
+            refuse(Refusal.UNCONFIRMED)
+        session = self._answer(opened, now)
+        self._outputs.append(SendHandshake(session.response, None, path))
+
+    def _answer(self, opened: OpenedInit, now: float) -> Session:
+        """The unconfirmed session that answers an INIT, its receive indices installed."""
+        reserved = [index for _ in range(1 + len(self.accepted)) if (index := self._allocate(now))]
+        if not reserved:
+            refuse(Refusal.EXHAUSTED)
+        control_index = reserved[0]
+        receive = dict(zip(self.accepted, reserved[1:], strict=False))
+        room = room_in_response(opened, self._software)
+        announcements = tuple(
+            Announcement(network, LANE, index) for network, index in list(receive.items())[:room]
+        )
+        offer = Offer(self._ciphers, control_index, announcements, self._software)
+        try:
+            response, established = respond(opened, local=self._local, offer=offer)
+        except HandshakeError:
+            self._release(reserved, now)
+            raise
+        session = Session(
+            id=self._next_id(),
+            established=established,
+            is_initiator=False,
+            born=now,
+            control_index=control_index,
+            ephemeral=opened.ephemeral,
+            response=response,
+        )
+        self._install(session, receive, announcements)
+        return session
+
+    def receive_response(self, datagram: bytes, now: float) -> None:
+        """The peer answers: a live session. HandshakeError when it answers nothing of ours."""
+        connecting, attempt = self._attempt_of(datagram)
+        established = attempt.read_response(datagram)
+        session = Session(
+            id=self._next_id(),
+            established=established,
+            is_initiator=True,
+            born=now,
+            control_index=connecting.control_index,
+        )
+        self._connecting = None
+        self._install(session, connecting.receive, attempt.offer.announcements)
+        self._come_alive(session, now)
+
+    def receive_cookie(self, datagram: bytes, now: float) -> None:
+        """The peer is under load: shows its cookie for 120 s, beginning now with the same INIT.
+
+        HandshakeError when it is no answer to an INIT of ours.
+        """
+        connecting, attempt = self._attempt_of(datagram)
+        cookie = attempt.read_cookie(datagram)
+        self._cookie = cookie, now + COOKIE_S
+        if connecting.resend(attempt):
+            attempt.show(cookie)
+            self._outputs.append(SendHandshake(attempt.datagram, attempt.handshake, None))
+
+    def _attempt_of(self, datagram: bytes) -> tuple[Connecting, Initiation]:
+        """The attempt that a RESPONSE or COOKIE answers by its number, bytes 4 to 7."""
+        if self._connecting is None:
+            refuse(Refusal.UNKNOWN)
+        attempt = self._connecting.find(int.from_bytes(datagram[4:8], "big"))
+        if attempt is None:
+            refuse(Refusal.UNKNOWN)
+        return self._connecting, attempt
+
+    def _install(
+        self, session: Session, receive: dict[int, int], told: tuple[Announcement, ...]
+    ) -> None:
+        """Enters a new session, and its receive indices into the engine."""
+        self._sessions[session.id] = session
+        session.learn(session.established.announcements)
+        self._outputs.append(session.install_receive(CONTROL, session.control_index, None))
+        for network, index in receive.items():
+            elided = self.accepted[network]
+            session.receive[network] = ReceiveIndex(index, elided)
+            self._outputs.append(session.install_receive(network, index, elided))
+        told_indices = {each.index for each in told}
+        session.unannounced = {
+            network for network, index in receive.items() if index not in told_indices
+        }
+
+    # --- life and death -------------------------------------------------------------------------
+
+    def confirmed(self, session: int, now: float) -> None:
+        """The first authentic DATA has come on a session."""
+        found = self._sessions.get(session)
+        if found is not None and found.state is State.UNCONFIRMED:
+            self._stop_connecting(now)
+            self._come_alive(found, now)
+
+    def _come_alive(self, session: Session, now: float) -> None:
+        session.move(Event.CONFIRMED)
+        session.live_since = now
+        session.response = b""
+        self._outputs.append(session.install_send(CONTROL))
+        self._outputs.append(SessionLive(session.id, session.is_initiator))
+        older = self._current
+        if older is None or self._is_preferred(session, older):
+            if older is not None:
+                older.move(Event.SUPERSEDED)
+            self._set_current(session)
+        else:
+            session.move(Event.SUPERSEDED)
+        self._route_all()
+        self._enforce_cap(now)
+
+    def _is_preferred(self, newer: Session, older: Session) -> bool:
+        """The crossing rule: a tie is broken by fingerprints, and only a tie."""
+        if newer.is_initiator == older.is_initiator or older is self._doubted:
+            return True
+        if newer.live_since > older.live_since + CROSSING_S:
+            return True
+        return newer.is_initiator == (self._local.fingerprint < self.peer.fingerprint)
+
+    def _set_current(self, session: Session) -> None:
+        self._current = session
+        self._doubted = None
+        self._outputs.append(SessionCurrent(session.id))
+
+    def _enforce_cap(self, now: float) -> None:
+        usable = [each for each in self._sessions.values() if each.can_send]
+        idle = [each for each in usable if each is not self._current]
+        if len(usable) > MAX_LIVE:
+            self._end(min(idle, key=lambda each: each.live_since), now)
+
+    @staticmethod
+    def _ends(session: Session) -> float:
+        """When a session is dead by its age."""
+        limit = UNCONFIRMED_S if session.state is State.UNCONFIRMED else DEAD_S
+        return session.born + limit
+
+    def drop(self, session: int, now: float) -> None:
+        """The peer has closed one session, or its channel is broken: ends it."""
+        if (found := self._sessions.get(session)) is not None:
+            self._end(found, now)
+
+    def close(self, now: float) -> None:
+        """Ends every session and forgets what was accepted."""
+        self._stop_connecting(now)
+        self.accepted.clear()
+        self._carriers.clear()
+        for session in sorted(self._sessions.values(), key=lambda each: each is self._current):
+            self._end(session, now)
+
+    def _end(self, session: Session, now: float) -> None:
+        """Erases a session; what it carried goes to another one where there is one."""
+        was_live = session.can_send
+        session.move(Event.ENDED)
+        del self._sessions[session.id]
+        if session is self._doubted:
+            self._doubted = None
+        if session is self._current:
+            self._current = None
+            rest = [each for each in self._sessions.values() if each.can_send]
+            if rest:
+                best = max(rest, key=lambda each: each.live_since)
+                best.move(Event.PREFERRED)
+                self._set_current(best)
+        self._route_all()
+        self._outputs.append(RemoveSession(session.peer, session.id))
+        self._release(session.indices, now)
+        if was_live:
+            self._outputs.append(SessionDead(session.id))
+
+    # --- networks -------------------------------------------------------------------------------
+
+    def accept(self, network: int, elided: bytes | None, now: float) -> None:
+        """We accept the peer in a network: it gets receive indices in every session.
+
+        Repeating it changes nothing, except that another `elided` makes new indices: announce them.
+        """
+        if network in self.accepted and self.accepted[network] == elided:
+            return
+        self.accepted[network] = elided
+        for session in self._sessions.values():
+            self._add_receive(session, network, now)
+        if self._connecting is not None:
+            self._release([self._connecting.receive.pop(network, 0)], now)
+            if (index := self._allocate(now)) is not None:
+                self._connecting.receive[network] = index
+        self._route(network)
+        self._renew_if_used_up(network, now)
+
+    def _add_receive(self, session: Session, network: int, now: float) -> None:
+        """A new index of ours for a network; the one before goes on receiving what is under way."""
+        index = self._allocate(now)
+        if index is None:
+            return
+        if network in session.receive:
+            session.retired.append((network, session.receive[network].index))
+        if len(session.retired) > MAX_RETIRED:
+            _, oldest = session.retired.pop(0)
+            self._remove_receive([oldest], now)
+        elided = self.accepted[network]
+        session.receive[network] = ReceiveIndex(index, elided)
+        session.unannounced.add(network)
+        self._outputs.append(session.install_receive(network, index, elided))
+
+    def _renew_if_used_up(self, network: int, now: float) -> None:
+        """Where the current session knows only an index that was given up: asks for another one."""
+        session = self._current
+        if session is None or network not in self.accepted or network in self._carriers:
+            return
+        if network in session.send and not session.may_begin(network):
+            session.is_spent = True
+            self._renew(now)
+
+    def announced(
+        self, session: int, network: int, indices: Iterable[tuple[int, int]], now: float
+    ) -> None:
+        """The peer's INDICES: (lane, index) of one network in a session; none of them withdraws.
+
+        Remembered for later where we have not accepted the peer, for at most 64 networks.
+        """
+        found = self._sessions.get(session)
+        listed = list(indices)
+        if found is None or network == CONTROL:
+            return
+        if not listed:
+            for each in self._sessions.values():
+                each.send.pop(network, None)
+        for lane, index in listed:
+            if lane == LANE and 0 < index <= MAX_INDEX:
+                found.remember(network, index)
+        self._route(network)
+        self._renew_if_used_up(network, now)
+
+    def withdraw(self, network: int, now: float) -> None:
+        """The peer counts no more in a network: it is neither heard nor sent to, from now on."""
+        self.accepted.pop(network, None)
+        for session in self._sessions.values():
+            self._remove_receive(session.indices_of(network), now)
+            session.forget(network)
+        if self._connecting is not None:
+            self._release([self._connecting.receive.pop(network, 0)], now)
+        self._route(network)
+
+    def _route_all(self) -> None:
+        for network in [*self.accepted, *(set(self._carriers) - set(self.accepted))]:
+            self._route(network)
+
+    def _route(self, network: int) -> None:
+        """Lets the best session that can carry a network's frames do so.
+
+        The current session is best, then the youngest. A session that carries a network goes on
+        until a better one can; without any the engine holds frames and asks, unless the peer
+        withdrew.
+        """
+        carrier = self._carriers.get(network)
+        if network in self.accepted:
+            for session in self._by_preference():
+                index = session.send.get(network)
+                if index is not None and carrier == (session, index):
+                    return
+                if index is not None and session.may_begin(network):
+                    self._carriers[network] = session, index
+                    self._outputs.append(session.install_send(network))
+                    return
+        if carrier is not None:
+            del self._carriers[network]
+            if carrier[0].can_send:
+                self._outputs.append(RemoveSend(self.peer.fingerprint, network))
+
+    def _by_preference(self) -> list[Session]:
+        usable = [each for each in self._sessions.values() if each.can_send]
+        return sorted(usable, key=lambda each: (each is not self._current, -each.live_since))
+
+    # --- indices --------------------------------------------------------------------------------
+
+    def _allocate(self, now: float) -> int | None:
+        try:
+            return self._indices.allocate(now)
+        except StateError:
+            return None
+
+    def _release(self, indices: Iterable[int], now: float) -> None:
+        for index in indices:
+            self._indices.release(index, now)
+
+    def _remove_receive(self, indices: list[int], now: float) -> None:
+        self._outputs.extend(RemoveReceive(index) for index in indices)
+        self._release(indices, now)
