@@ -1,0 +1,209 @@
+"""A host: addresses, a disk, ports and devices in memory, and a daemon that comes and goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from l2mesh.datapath.interface import Endpoint, Engine
+from l2mesh.node.effects import ConfigureDevice, NetworkChanged, Persist, RemoveDevice
+from tests.simulator.internet import Interface, Internet, Line, Segment
+from tests.simulator.journal import Journal
+from tests.simulator.machine import AnyCore, Machine
+from tests.simulator.schedule import Schedule
+
+__all__ = ["PORT", "Boot", "Host", "Port"]
+
+PORT: Final = 9993
+
+CoreT = TypeVar("CoreT", bound=AnyCore)
+CoreT_co = TypeVar("CoreT_co", bound=AnyCore, covariant=True)
+
+
+class Boot(Protocol[CoreT_co]):
+    """Makes engine and core of a new process from what is on the disk."""
+
+    def __call__(self, files: dict[str, bytes], now: float) -> tuple[Engine, CoreT_co]: ...
+
+
+class Port:
+    """A network's port in memory: what the host sends into it, and what came out of it."""
+
+    def __init__(self, send: Callable[[bytes], None], clock: Callable[[], float]) -> None:
+        self.send = send
+        self.received: list[bytes] = []
+        self.times: list[float] = []
+        """When each of ``received`` came."""
+        self.on_frame: Callable[[bytes], None] | None = None
+        """Called for each frame, after it is in ``received``: a host that answers."""
+        self.keeps = True
+        """Whether frames are remembered; a long run may do without."""
+        self._clock = clock
+
+    def deliver(self, frame: bytes) -> None:
+        """A frame has come out of the port."""
+        if self.keeps:
+            self.received.append(frame)
+            self.times.append(self._clock())
+        if self.on_frame is not None:
+            self.on_frame(frame)
+
+    def forget(self) -> None:
+        """Begin to remember anew."""
+        self.received.clear()
+        self.times.clear()
+
+
+class Host(Generic[CoreT]):
+    """One computer. Its ``files`` outlive the daemon, as do its devices' names."""
+
+    def __init__(self, name: str, internet: Internet, schedule: Schedule, journal: Journal) -> None:
+        self.name = name
+        self.internet = internet
+        self.schedule = schedule
+        self.journal = journal
+        self.interfaces: list[Interface] = []
+        self.port = PORT
+        self.files: dict[str, bytes] = {}
+        self.devices: dict[int, ConfigureDevice] = {}
+        self.ports: dict[int, Port] = {}
+        self.machine: Machine | None = None
+        self.boots = 0
+        self.boot: Boot[CoreT] | None = None
+        self.lost_frames = 0
+        """Delivered to a port that does not exist."""
+
+    # --- addresses ------------------------------------------------------------------------------
+
+    def attach(self, address: str, segment: Segment, line: Line | None = None) -> Interface:
+        """Give the host an address."""
+        interface = self.internet.attach(self.name, address, segment, line or Line(), self.receive)
+        self.interfaces.append(interface)
+        return interface
+
+    def move(self, address: str, segment: Segment) -> None:
+        """The host roams with its first interface, and the daemon hears of it."""
+        self.internet.move(self.interfaces[0], address, segment)
+        self.call(lambda core, now: core.set_local_endpoints(self.endpoints, now))
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Own addresses with the daemon's port."""
+        return tuple(Endpoint(each.address, self.port) for each in self.interfaces)
+
+    @property
+    def line(self) -> Line:
+        """The line of the first interface."""
+        return self.interfaces[0].line
+
+    # --- the daemon -----------------------------------------------------------------------------
+
+    @property
+    def core(self) -> CoreT:
+        """The running daemon's core."""
+        assert self.machine is not None, f"{self.name} is down"
+        return self.machine.core  # type: ignore[return-value]
+
+    @property
+    def engine(self) -> Engine:
+        """The running daemon's engine."""
+        assert self.machine is not None, f"{self.name} is down"
+        return self.machine.engine
+
+    def start(self) -> None:
+        """Start the daemon from its files."""
+        assert self.machine is None and self.boot is not None
+        self.boots += 1
+        now = self.schedule.now
+        self.journal.note(now, self.name, "start", self.boots)
+        engine, core = self.boot(self.files, now)
+        self.machine = Machine(engine, core, self, self.schedule, self.journal)
+        core.set_local_endpoints(self.endpoints, now)
+        self.machine.pump()
+
+    def crash(self) -> None:
+        """SIGKILL: nothing more is said, sent or written. Devices vanish with the process."""
+        self.journal.note(self.schedule.now, self.name, "crash")
+        if self.machine is not None:
+            self.machine.is_dead = True
+        self.machine = None
+        self.devices.clear()
+
+    def crash_after(self, outputs: int) -> None:
+        """Be killed in the middle of what the core wants done, so many outputs from now."""
+        assert self.machine is not None
+        self.machine.dies_after = outputs
+        self.machine.on_death = self.crash
+
+    def restart(self) -> None:
+        """Crash and start again at once."""
+        self.crash()
+        self.start()
+
+    def call(self, function: Callable[[CoreT, float], Any]) -> Any:
+        """Call the core from outside, as the local API does, and carry out what follows."""
+        assert self.machine is not None, f"{self.name} is down"
+        machine = self.machine
+        result = function(self.core, self.schedule.now)
+        machine.pump()
+        return result
+
+    # --- what the machine asks ------------------------------------------------------------------
+
+    def receive(self, datagram: bytes, source: Endpoint) -> None:
+        """A datagram has arrived."""
+        if self.machine is not None:
+            self.machine.handle_datagram(datagram, source)
+
+    def transmit(self, datagram: bytes, endpoint: Endpoint) -> None:
+        """Send by the interface that leads to the endpoint's family and segment."""
+        interface = self._interface_to(endpoint.host)
+        if interface is not None:
+            self.internet.send(interface, self.port, datagram, endpoint)
+
+    def deliver(self, network: int, frame: bytes) -> None:
+        """A frame for a port."""
+        if network in self.devices:
+            self.network_port(network).deliver(frame)
+        else:
+            self.lost_frames += 1
+
+    def carry_out(self, effect: Any) -> None:
+        """Effects that every daemon may have; roles add theirs."""
+        match effect:
+            case Persist(name, data) if data is not None:
+                self.files[name] = data
+            case Persist(name):
+                self.files.pop(name, None)
+            case ConfigureDevice():
+                self.devices[effect.network] = effect
+                self.device_made(effect.network, effect.name or f"lm{effect.network:x}"[:15])
+            case RemoveDevice(network):
+                self.devices.pop(network, None)
+            case NetworkChanged():
+                pass
+            case _:
+                raise AssertionError(f"{self.name}: nobody answers {effect!r}")
+
+    def device_made(self, network: int, name: str) -> None:
+        """Tell the core that a device is there; only nodes have any."""
+
+    def network_port(self, network: int) -> Port:
+        """The port of a network; it outlives the daemon, so that a test can keep it."""
+        port = self.ports.get(network)
+        if port is None:
+            port = Port(lambda frame: self._send_frame(network, frame), lambda: self.schedule.now)
+            self.ports[network] = port
+        return port
+
+    def _send_frame(self, network: int, frame: bytes) -> None:
+        if self.machine is not None and network in self.devices:
+            self.machine.handle_frame(network, frame)
+
+    def _interface_to(self, address: str) -> Interface | None:
+        family = ":" in address
+        usable = [each for each in self.interfaces if (":" in each.address) == family]
+        for each in usable:
+            if address in each.segment.hosts:
+                return each
+        return usable[0] if usable else None
