@@ -99,8 +99,8 @@ def _receive_record(
         case Held():
             for part in core.parts:
                 part.receive_held(peer, record, now)
-        case Close():
-            core.receive_close(peer, now)
+        case Close(reason):
+            core.receive_close(peer, upcall.session, reason, now)
 
 
 def _receive_probe_reply(core: Core, peer: Peer, path: Path, reply: ProbeReply, now: float) -> None:

@@ -40,7 +40,7 @@ from l2mesh.session.handshake import Role
 from l2mesh.session.indices import IndexAllocator
 from l2mesh.session.sessions import SessionSet
 from l2mesh.timers import TimerTable
-from l2mesh.wire.control import Close, encode_records
+from l2mesh.wire.control import Close, CloseReason, encode_records
 from l2mesh.wire.message import PRIORITY, Message, encode_message
 
 __all__ = ["Core", "Settings"]
@@ -122,7 +122,7 @@ class Core:
         """Leave in good order: tell every live peer."""
         self.is_closing = True
         for peer in list(self.peers.values()):
-            control.say(self, peer, encode_records([Close(0)]))
+            control.say(self, peer, encode_records([Close(CloseReason.LEAVING)]))
 
     # --- the face towards the runtime -----------------------------------------------------------
 
@@ -212,9 +212,11 @@ class Core:
             peer.sessions.connect(now)
         self.touch(peer, now)
 
-    def receive_close(self, peer: Peer, now: float) -> None:
-        """The peer has left: its sessions are worth nothing any more."""
-        if self.knows(peer):
+    def receive_close(self, peer: Peer, session: int, reason: int, now: float) -> None:
+        """The peer has dropped a session; if it leaves, all of them are worth nothing any more."""
+        if reason != CloseReason.LEAVING:
+            peer.sessions.drop(session, now)
+        elif self.knows(peer):
             peer.sessions.close(now)
             self.touch(peer, now)
         else:
@@ -230,12 +232,9 @@ class Core:
 
     def remove_peer(self, peer: Peer, now: float) -> None:
         """Forget a peer: sessions, keys, paths."""
-        was_live = peer.is_live
         peer.sessions.close(now)
         pump.drain(self, peer, now)
         for part in self.parts:
-            if was_live:
-                part.session_lost(peer, now)
             part.peer_removed(peer, now)
         self.peers.pop(peer.fingerprint, None)
         self.timers.cancel(peer.fingerprint)
@@ -287,7 +286,6 @@ class Core:
             local=settings.identity,
             peer=public,
             role=role,
-            local_role=settings.role,
             crypto=settings.crypto,
             random=settings.random,
             indices=self.indices,

@@ -9,7 +9,7 @@ from l2mesh.datapath.interface import Path
 from l2mesh.errors import CryptoError, HandshakeError, MalformedPacket
 from l2mesh.node.peer import Peer
 from l2mesh.session.handshake import open_init
-from l2mesh.wire.handshake import COOKIE, INIT, RESPONSE
+from l2mesh.wire.datagram import DatagramType
 
 if TYPE_CHECKING:
     from l2mesh.node.core import Core
@@ -23,11 +23,11 @@ def receive(core: Core, datagram: bytes, path: Path, now: float) -> None:
     """An INIT, RESPONSE or COOKIE. Whatever is wrong with it: counted, no answer, no change."""
     try:
         match datagram[0]:
-            case int(kind) if kind == INIT:
+            case DatagramType.INIT:
                 _receive_init(core, datagram, path, now)
-            case int(kind) if kind == RESPONSE:
+            case DatagramType.RESPONSE:
                 _receive_response(core, datagram, path, now)
-            case int(kind) if kind == COOKIE:
+            case DatagramType.COOKIE:
                 _receive_cookie(core, datagram, now)
             case _:
                 core.refuse("handshake_unknown")

@@ -211,6 +211,13 @@ class Networks(Part):
                 case _:
                     pass  # the peer has gone meanwhile
 
+    def part_from(self, joined: Joined, peer: Peer, now: float) -> None:
+        """Peer and we share the network no longer, until we meet again. No word is said."""
+        joined.meetings.forget(peer.fingerprint)
+        joined.meetings.accepted.pop(peer.fingerprint, None)
+        peer.sessions.withdraw(joined.network, now)
+        self.core.touch(peer, now)
+
     def announce(self, joined: Joined, peer: Peer, now: float) -> None:
         """Tell an accepted peer our receive indices for the network, on the current session."""
         session = peer.sessions.current
@@ -242,9 +249,7 @@ class Networks(Part):
     def session_lost(self, peer: Peer, now: float) -> None:
         peer.is_wanted = False
         for joined in self.joined.values():
-            joined.meetings.forget(peer.fingerprint)
-            joined.meetings.accepted.pop(peer.fingerprint, None)
-            peer.sessions.withdraw(joined.network, now)
+            self.part_from(joined, peer, now)
 
     def connect_failed(self, peer: Peer, now: float) -> None:
         peer.is_wanted = False

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from l2mesh.credential.world import World, is_update
+from l2mesh.credential.world import World
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import CryptoError, MalformedPacket, StateError
 from l2mesh.identity import PublicIdentity
@@ -59,7 +59,7 @@ class Planets(Part):
         if self.world is not None:
             if world.encode() == self.world.encode():
                 return False
-            if not is_update(self.world, world, self.core.settings.crypto):
+            if not world.is_update_of(self.world):
                 raise StateError(
                     "this world is older than, or no successor of, the one in use",
                     hint="leave all networks and remove the state file 'world' to change worlds",
@@ -78,7 +78,7 @@ class Planets(Part):
         """The planets as peers, whether live or not."""
         if self.world is None:
             return []
-        peers = (self.core.peers.get(planet.public.fingerprint) for planet in self.world.planets)
+        peers = (self.core.peers.get(planet.identity.fingerprint) for planet in self.world.planets)
         return [peer for peer in peers if peer is not None]
 
     def live(self) -> list[Peer]:
@@ -89,7 +89,7 @@ class Planets(Part):
     def is_planet(self, fingerprint: bytes) -> bool:
         """Whether a peer is a planet of our world."""
         return self.world is not None and any(
-            planet.public.fingerprint == fingerprint for planet in self.world.planets
+            planet.identity.fingerprint == fingerprint for planet in self.world.planets
         )
 
     def whois(self, address: bytes, now: float) -> None:
@@ -135,8 +135,8 @@ class Planets(Part):
         if self.world is None:
             return
         for planet in self.world.planets:
-            if planet.public.fingerprint == self.core.settings.identity.public.fingerprint:
+            if planet.identity.fingerprint == self.core.settings.identity.public.fingerprint:
                 continue
-            peer = self.core.add_peer(planet.public, now, role=Role.PLANET, always=True)
+            peer = self.core.add_peer(planet.identity, now, role=Role.PLANET, always=True)
             peer.paths.add_candidates(planet.endpoints, Kind.TOLD, now)
             self.core.connect(peer, now)

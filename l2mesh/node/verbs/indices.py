@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from l2mesh.node.peer import Peer
-from l2mesh.wire.handshake import Announcement
 from l2mesh.wire.message import Indices
 
 if TYPE_CHECKING:
@@ -21,11 +20,7 @@ def handle(networks: Networks, peer: Peer, message: Indices, now: float) -> None
     if joined is None or session is None:
         return
     if not message.indices:
-        joined.meetings.forget(peer.fingerprint)
-        joined.meetings.accepted.pop(peer.fingerprint, None)
-        peer.sessions.withdraw(message.network, now)
+        networks.part_from(joined, peer, now)
         return
-    announcements = tuple(
-        Announcement(message.network, lane, index) for lane, index in message.indices
-    )
-    peer.sessions.announced(session, message.network, announcements, now)
+    peer.sessions.announced(session, message.network, message.indices, now)
+    networks.core.touch(peer, now)
