@@ -40,7 +40,6 @@ MAX_RECORDS_BYTES: Final = 1200
 MAX_CHUNK_BYTES: Final = 1024
 """Of a message in one CHUNK."""
 RECORD_HEAD_BYTES: Final = 3
-ACK_BITS: Final = 32
 
 
 class ChunkFlag(IntFlag):
@@ -48,6 +47,9 @@ class ChunkFlag(IntFlag):
 
     FIRST = 1
     LAST = 2
+
+
+_ALL_CHUNK_FLAGS: Final = int(ChunkFlag.FIRST | ChunkFlag.LAST)
 
 
 class CloseReason(IntEnum):
@@ -90,7 +92,7 @@ class Chunk:
     data: bytes
 
     def __post_init__(self) -> None:
-        if self.flags & ~(ChunkFlag.FIRST | ChunkFlag.LAST):
+        if not 0 <= self.flags <= _ALL_CHUNK_FLAGS:
             raise MalformedPacket(f"chunk flags {self.flags:#x} have no meaning")
         if len(self.data) > MAX_CHUNK_BYTES:
             raise MalformedPacket(f"a chunk of {len(self.data)} bytes is too long")
