@@ -121,7 +121,6 @@ class PathSet:
         self._retries = 0
         self._search_until = _NEVER
         self._silent_at: float | None = None
-        self._turn = 0
 
     # --- what is known ----------------------------------------------------------------------------
 
@@ -168,16 +167,16 @@ class PathSet:
     def handshake_paths(self) -> tuple[Path, ...]:
         """Where an INIT should go: the path in use, relays, and endpoints that answered last.
 
-        Where that leaves no relay, the next candidate in turn is added, so that repeated attempts
-        go through all endpoints of a planet.
+        Of a planet or controller all endpoints that are known, at once: one of them may be of a
+        family that this host has not. Another peer's endpoints are only tried inside a session.
         """
         paths = [] if self._active is None else [self._active.path]
         paths += self.relays
         paths += [candidate.path for candidate in self._by_latest_answer()[:_MAX_WORKED]]
-        candidates = self._table.direct() if self._direct else []
-        if candidates and not self.relays:
-            paths.append(candidates[self._turn % len(candidates)].path)
-            self._turn += 1
+        if self._direct:
+            for candidate in self._table.direct():
+                if self._always or candidate.kind is Kind.REMEMBERED:
+                    paths.append(candidate.path)
         return tuple(dict.fromkeys(paths))
 
     # --- what is told -----------------------------------------------------------------------------
