@@ -85,6 +85,7 @@ class Driver(Generic[EffectT]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._armed = float("inf")
+        self._core_due: float | None = None
         self._pumping = False
         self._logged_at = float("-inf")
 
@@ -232,6 +233,7 @@ class Driver(Generic[EffectT]):
                     return
         finally:
             self._pumping = False
+            self._core_due = self.core.next_timeout()
         self._call_soon(self.pump)
 
     def _raise_upcalls(self, upcall: Upcall | None, now: float) -> None:
@@ -262,8 +264,11 @@ class Driver(Generic[EffectT]):
     # --- time -----------------------------------------------------------------------------------
 
     def _rearm(self, now: float) -> None:
-        """Sets the loop's timer if something is due before it; an early wake costs nothing."""
-        engine, core = self.engine.next_timeout(), self.core.next_timeout()
+        """Sets the loop's timer if something is due before it; an early wake costs nothing.
+
+        The core's deadline moves only when the core is called, so it is not asked for each packet.
+        """
+        engine, core = self.engine.next_timeout(), self._core_due
         due = now + LONGEST_SLEEP_S
         if engine is not None and engine < due:
             due = engine

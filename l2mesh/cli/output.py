@@ -1,0 +1,92 @@
+"""Tables for people, JSON for programs.
+
+Names come from other nodes and reasons from controllers, so whatever goes to a terminal is cleaned
+of control and direction characters; JSON escapes everything beyond ASCII.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import click
+
+__all__ = ["clean", "is_json", "output_option", "show", "table"]
+
+COLUMN_GAP: Final = "  "
+NOTHING: Final = "-"
+UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
+_COLOURS: Final = {
+    "ok": "green",
+    "up": "green",
+    "direct": "green",
+    "relay": "yellow",
+    "requesting": "yellow",
+    "connecting": "yellow",
+    "denied": "red",
+    "error": "red",
+    "not_found": "red",
+}
+
+
+def output_option() -> Callable[[Any], Any]:
+    """Adds ``-o table|json``; the last one on the line wins."""
+
+    def note(context: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            context.find_root().ensure_object(dict)["format"] = value
+
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json"]),
+        callback=note,
+        expose_value=False,
+        help="Form of the answer.  [default: table]",
+    )
+
+
+def is_json(context: click.Context) -> bool:
+    """Whether JSON was asked for, before or after the command's name."""
+    return bool(context.find_root().obj.get("format") == "json")
+
+
+def show(context: click.Context, document: dict[str, Any], lines: Iterable[str]) -> None:
+    """Prints the document as JSON, or the lines for people."""
+    if is_json(context):
+        click.echo(json.dumps(document, indent=2))
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def clean(value: object) -> str:
+    """A value as one line of printable text; ``-`` for nothing."""
+    if value is None or value in ("", []):
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if isinstance(value, list | tuple):
+        return ",".join(clean(item) for item in value)
+    return "".join(char if char.isprintable() else UNPRINTABLE for char in str(value))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Aligned columns under headings; known words are coloured on a terminal."""
+    cells = [[clean(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    return [_line(headings, widths)] + [_line(row, widths, styled=True) for row in cells]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], *, styled: bool = False) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+    padded[-1] = cells[-1]
+    if styled:
+        padded = [
+            click.style(text, fg=_COLOURS[cell]) if cell in _COLOURS else text
+            for text, cell in zip(padded, cells, strict=True)
+        ]
+    return COLUMN_GAP.join(padded)

@@ -1,0 +1,61 @@
+"""The host's own addresses: where others may reach us.
+
+A function for `Netlink.run`. Left out are our own devices and tunnels (an overlay's address is no
+underlay), loopback unless we listen there, link-local and multicast addresses, and IPv6 ones that
+are tentative, deprecated or temporary (a privacy address goes away within a day).
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any, Final
+
+from l2mesh.datapath.interface import Endpoint
+from l2mesh.runtime.underlay import Listen
+
+__all__ = ["local_addresses", "to_endpoints"]
+
+TUNNEL_KINDS: Final = frozenset(
+    {"tun", "wireguard", "gre", "gretap", "ip6gre", "sit", "ipip", "ip6tnl", "vxlan", "geneve"}
+)
+ADDRESS_TEMPORARY: Final = 0x01
+ADDRESS_DEPRECATED: Final = 0x20
+ADDRESS_TENTATIVE: Final = 0x40
+_UNWANTED: Final = ADDRESS_TEMPORARY | ADDRESS_DEPRECATED | ADDRESS_TENTATIVE
+IFF_UP: Final = 0x1
+AF_INET6: Final = 10
+
+
+def local_addresses(ip: Any) -> tuple[str, ...]:
+    """Every address that is no tunnel's, loopback included; IPv4 first, in the kernel's order."""
+    skipped = {
+        link["index"]
+        for link in ip.get_links()
+        if not link["flags"] & IFF_UP or link.get(("linkinfo", "kind")) in TUNNEL_KINDS
+    }
+    found: list[tuple[bool, str]] = []
+    for address in ip.get_addr():
+        is_ipv6 = address["family"] == AF_INET6
+        flags = address.get("flags") or 0
+        if address["index"] in skipped or (is_ipv6 and flags & _UNWANTED):
+            continue
+        text = address.get("local") or address.get("address")
+        if text:
+            found.append((is_ipv6, text))
+    return tuple(dict.fromkeys(text for _, text in sorted(found, key=lambda item: item[0])))
+
+
+def to_endpoints(addresses: tuple[str, ...], listen: Listen, port: int) -> tuple[Endpoint, ...]:
+    """The addresses at which sockets bound to `listen` answer from elsewhere."""
+    bound = ip_address(listen.host)
+    kept = []
+    for text in addresses:
+        address = ip_address(text)
+        if not bound.is_unspecified:
+            is_wanted = address == bound
+        else:
+            is_wanted = not (address.is_loopback or address.is_link_local or address.is_multicast)
+            is_wanted = is_wanted and (bound.version == 6 or address.version == 4)  # noqa: PLR2004
+        if is_wanted:
+            kept.append(Endpoint(text, port))
+    return tuple(kept)

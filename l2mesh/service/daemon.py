@@ -1,0 +1,233 @@
+"""The daemon: one node, its engine, sockets, devices, state and local API, put together.
+
+`start` brings up in this order, so that whatever cannot work is said before anything is changed:
+state (locked), identity, sockets, local API, then the node with what it remembers. `stop` undoes
+it: peers are told, devices go, the lock is let go last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from l2mesh.credential.world import World
+from l2mesh.crypto import SodiumCrypto
+from l2mesh.datapath.interface import Engine, SetUnderlay
+from l2mesh.datapath.reference.engine import ReferenceEngine
+from l2mesh.errors import ConfigError, L2meshError
+from l2mesh.node.core import Settings
+from l2mesh.node.effects import ConfigureDevice, Effect, NetworkChanged, Persist, RemoveDevice
+from l2mesh.node.node import Node
+from l2mesh.runtime.clock import boot_clock
+from l2mesh.runtime.driver import Driver
+from l2mesh.runtime.underlay import Listen, Underlay
+from l2mesh.service.addresses import local_addresses, to_endpoints
+from l2mesh.service.api import ApiServer
+from l2mesh.service.devices import Devices
+from l2mesh.service.masters import MASTERS_FILE, Masters
+from l2mesh.service.methods import method_table
+from l2mesh.service.netlink import LinkWatch, Netlink, NetlinkFailure
+from l2mesh.service.state import StateDirectory
+
+__all__ = ["Daemon", "Options"]
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+SLOW_ENGINE: Final = (
+    "the reference engine (pure Python) carries the frames: everything works, but slowly"
+)
+MAX_WORLD_CHARACTERS: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator chose."""
+
+    state: Path
+    world: Path | None
+    """None: no world file was found at the default place."""
+    listen: Listen
+    socket: Path
+    relay_only: bool = False
+
+
+class Daemon:
+    """A running node. Everything but the netlink thread runs on the event loop."""
+
+    def __init__(self, options: Options) -> None:
+        """Takes state, identity and sockets; ConfigError when one of them cannot be had."""
+        self.options = options
+        self.clock = boot_clock
+        self.crypto = SodiumCrypto()
+        with contextlib.ExitStack() as undo:
+            self.state = StateDirectory(options.state, reserved=frozenset({MASTERS_FILE}))
+            self.state.lock()
+            undo.callback(self.state.close)
+            self.identity = self.state.identity(self.crypto, os.urandom)
+            self.underlay = Underlay(options.listen)
+            undo.callback(self.underlay.close)
+            self.engine: Engine = ReferenceEngine(self.crypto, os.urandom)
+            self.node = Node(self._settings(), name=socket.gethostname().partition(".")[0])
+            self.driver: Driver[Effect] = Driver(
+                self.engine, self.node, self.underlay, self.clock, self._carry_out
+            )
+            self.netlink = Netlink()
+            self.devices = Devices(
+                self.netlink, self.driver, Masters(self.state), self._device_changed
+            )
+            self.api = ApiServer(options.socket, method_table(self))
+            undo.pop_all()
+        self.address = self.node.address(self.identity.fingerprint)
+        self._complaints: list[str] = []
+        self._change = asyncio.Event()
+        self._is_stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._watch: LinkWatch | None = None
+
+    # --- life -----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begins to carry frames; ConfigError when the world does not fit."""
+        logger.warning("engine=reference: %s", SLOW_ENGINE)
+        now = self.clock()
+        self.node.start(now)
+        self._complaints = self.node.restore(self.state.load(), now)
+        for complaint in self._complaints:
+            logger.error("%s", complaint)
+        if self.options.world is not None:
+            self._adopt_file(self.options.world)
+        self._tasks.append(asyncio.create_task(self.devices.run(), name="devices"))
+        self.driver.on_port_lost = self.devices.lost
+        await self._look_at_addresses()
+        self._watch = LinkWatch(self._links_changed)
+        self.driver.start()
+        await self.api.start()
+        logger.info("address=%s listens on port=%d", self.address.hex(), self.underlay.port)
+
+    async def stop(self) -> None:
+        """Tells the peers, takes devices away, lets go of all; also after a failed start."""
+        self._is_stopping = True
+        await self.api.close()
+        if self._watch is not None:
+            self._watch.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.node.close(self.clock())
+        self.driver.pump()
+        self.driver.close()
+        self.devices.close()
+        await self.netlink.close()
+        self.underlay.close()
+        self.state.close()
+        logger.info("stopped")
+
+    # --- for the local API ----------------------------------------------------------------------
+
+    def call(self, function: Callable[..., R], *args: Any) -> R:
+        """Calls the node with the time, and carries out what it wants because of that."""
+        try:
+            return function(*args, now=self.clock())
+        finally:
+            self.driver.pump()
+
+    def adopt_world(self, world: World) -> None:
+        """Uses a world that a join string brought, unless ours is as new."""
+        held = self.node.world
+        if held is None or held.id != world.id or held.revision < world.revision:
+            self.call(self.node.adopt_world, world)
+
+    async def network_changed(self) -> None:
+        """Waits until some network changes."""
+        await self._change.wait()
+
+    def health(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = [SLOW_ENGINE, *self._complaints, *self.node.health()]
+        found += [
+            f"network {view.id:016x}: {problem}"
+            for view in self.node.networks()
+            if (problem := self.devices.problem(view.id))
+        ]
+        if errors := self.driver.counters().get("internal_errors"):
+            found.append(f"{errors} internal errors, see the log")
+        return found
+
+    # --- effects --------------------------------------------------------------------------------
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Persist(name, data):
+                if data is None:
+                    self.state.delete(name)
+                else:
+                    self.state.write(name, data)
+            case ConfigureDevice() | RemoveDevice():
+                if not self._is_stopping:
+                    self.devices.request(effect)
+            case NetworkChanged():
+                self._wake()
+
+    def _wake(self) -> None:
+        self._change.set()
+        self._change = asyncio.Event()
+
+    def _device_changed(self, network: int) -> None:
+        name = self.devices.name(network)
+        if name is not None:
+            self.call(self.node.device_ready, network, name)
+        self._wake()
+
+    # --- the host -------------------------------------------------------------------------------
+
+    def _links_changed(self) -> None:
+        self.devices.look()
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(self._look_at_addresses(), name="addresses"))
+
+    async def _look_at_addresses(self) -> None:
+        """Tells engine and node under which addresses this host can be reached."""
+        try:
+            addresses = await self.netlink.run(local_addresses)
+        except NetlinkFailure as error:
+            logger.warning("cannot list the host's addresses: %s", error)
+            return
+        port = self.underlay.port
+        command = SetUnderlay(port, frozenset(addresses))
+        self.engine.execute(command, self.clock())
+        self.driver.set_local_endpoints(to_endpoints(addresses, self.options.listen, port))
+
+    def _adopt_file(self, path: Path) -> None:
+        try:
+            with path.open(encoding="ascii") as file:
+                text = file.read(MAX_WORLD_CHARACTERS)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ConfigError(
+                f"cannot read the world file {path}: {reason}",
+                hint="copy the file `world` from a planet's state directory",
+            ) from error
+        try:
+            self.adopt_world(World.from_text(text.strip(), self.crypto))
+        except L2meshError as error:
+            raise ConfigError(f"the world file {path} cannot be used: {error}") from error
+
+    def _settings(self) -> Settings:
+        return Settings(
+            identity=self.identity,
+            crypto=self.crypto,
+            random=os.urandom,
+            unix_now=time.time,
+            activity=self.engine.activity,
+            direct=not self.options.relay_only,
+        )

@@ -1,0 +1,76 @@
+"""Where options come from: flag over environment over file over default.
+
+click does the first two by itself (``auto_envvar_prefix``); this adds the third, a TOML file named
+by ``--config`` whose keys are the long options without dashes in front::
+
+    listen = "[::]:9993"
+    relay-only = true
+
+A key that is no option is an error: a typo must not silently leave a default in force. The other
+daemons use `config_option` too.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from l2mesh.errors import ConfigError
+
+__all__ = ["config_option", "daemon_settings", "read_config"]
+
+ConfigT = TypeVar("ConfigT", bound=Callable[..., object])
+
+MAX_CONFIG_BYTES: Final = 1024 * 1024
+
+
+def daemon_settings(prefix: str) -> dict[str, Any]:
+    """click's ``context_settings`` of a daemon whose environment variables begin with `prefix`."""
+    return {"auto_envvar_prefix": prefix, "help_option_names": ["-h", "--help"]}
+
+
+def config_option() -> Callable[[ConfigT], ConfigT]:
+    """Adds ``--config FILE`` to a command; the command's function does not see it."""
+    return click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=_apply,
+        help="TOML file with options; the environment and flags win over it.",
+    )
+
+
+def read_config(path: Path, known: frozenset[str]) -> dict[str, Any]:
+    """The options in a TOML file, by parameter name; ConfigError names the file and the fault."""
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_CONFIG_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes")
+        table = tomllib.loads(data.decode())
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+    options = {key.replace("-", "_"): value for key, value in table.items()}
+    for key in options:
+        if key not in known:
+            shown = ", ".join(sorted(name.replace("_", "-") for name in known))
+            raise ConfigError(f"{path}: no option is called {key!r}", hint=f"there are: {shown}")
+    return options
+
+
+def _apply(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    names = {parameter.name or "" for parameter in context.command.params} - {"config", "help"}
+    try:
+        options = read_config(path, frozenset(names))
+    except ConfigError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        raise click.ClickException(f"{error}{hint}") from error
+    context.default_map = {**(context.default_map or {}), **options}

@@ -1,0 +1,68 @@
+"""What every daemon does as a process: signals, event loop, log, and no secrets in core dumps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import resource
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NoReturn
+
+import click
+
+from l2mesh.errors import L2meshError
+
+__all__ = ["fail", "harden", "run_until_signal", "set_up_log"]
+
+PR_SET_DUMPABLE: Final = 4
+
+
+def run_until_signal(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Runs ``serve(stop)`` on uvloop where it is installed; SIGTERM and SIGINT set `stop`."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await serve(stop)
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - it trails new releases of CPython
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def set_up_log(level: str) -> None:
+    """Log lines on stderr; the journal adds the time, so we do only for a terminal or a file."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+def harden() -> None:
+    """No core dumps, and no other process of this user reads our memory: keys are in it."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def fail(program: str, error: L2meshError) -> NoReturn:
+    """Ends the program with status 1 and one line."""
+    hint = f" ({error.hint})" if error.hint else ""
+    click.echo(f"{program}: error: {error}{hint}", err=True)
+    sys.exit(1)

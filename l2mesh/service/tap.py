@@ -1,0 +1,91 @@
+"""TAP devices: one a network, made by python-pytun, gone when its descriptor is closed.
+
+The descriptor comes neither close-on-exec nor non-blocking, so both are set before anything else
+happens. A `Tap` is its only owner; the driver reads and writes it but never closes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from typing import Final
+
+import pytun
+
+from l2mesh.errors import ConfigError
+
+__all__ = ["Tap", "check_name", "default_names"]
+
+PREFIX: Final = "l2m"
+NAME_BYTES: Final = 15
+"""IFNAMSIZ without its zero byte."""
+_HEAD, _TAIL = 6, 6
+_WINDOWS: Final = 5
+
+
+def default_names(network: int) -> Iterator[str]:
+    """Names for a network's device, the best first: ``l2m`` and twelve digits of the ID.
+
+    The last six digits tell a controller's networks apart, the six before them the controllers;
+    other windows of the ID serve when a name is taken.
+    """
+    digits = f"{network:016x}"
+    for start in range(_WINDOWS):
+        yield PREFIX + digits[start : start + _HEAD] + digits[-_TAIL:]
+
+
+def check_name(name: str) -> None:
+    """ConfigError unless `name` can name an interface (rules: dev_valid_name of the kernel)."""
+    size = len(name.encode())
+    bad = any(char.isspace() or char in "/:" or not char.isprintable() for char in name)
+    if not 0 < size <= NAME_BYTES or bad or name in {".", ".."} or "%" in name:
+        raise ConfigError(
+            f"{name!r} is no name of an interface",
+            hint=f"take 1 to {NAME_BYTES} letters and digits, such as l2m0",
+        )
+
+
+class Tap:
+    """One TAP device, down and without addresses when made."""
+
+    def __init__(self, name: str) -> None:
+        """Makes the device; ConfigError when the name is taken or we may not."""
+        check_name(name)
+        flags = pytun.IFF_TAP | pytun.IFF_NO_PI | pytun.IFF_TUN_EXCL
+        try:
+            self._device = pytun.TunTapDevice(name=name, flags=flags)
+        except OSError as error:  # pytun.Error is one
+            raise _cannot_make(name, error) from error
+        os.set_inheritable(self._device.fileno(), False)
+        os.set_blocking(self._device.fileno(), False)
+        self.name: str = name
+        self._is_open = True
+
+    def fileno(self) -> int:
+        """The descriptor: one frame a read or write, no FCS."""
+        number: int = self._device.fileno()
+        return number
+
+    def close(self) -> None:
+        """Takes the device away; may be called twice. The driver has let go of it before."""
+        if self._is_open:
+            self._is_open = False
+            self._device.close()
+
+
+def _cannot_make(name: str, error: OSError) -> ConfigError:
+    if error.errno in {errno.EBUSY, errno.EINVAL, errno.EEXIST}:
+        return ConfigError(
+            f"an interface called {name} exists already",
+            hint="choose another with `l2mesh join ID --device NAME`",
+        )
+    hints = {
+        errno.EPERM: "the daemon needs CAP_NET_ADMIN: start it as root or by its systemd unit",
+        errno.EACCES: "the daemon needs to open /dev/net/tun",
+        errno.ENOENT: "load the kernel module: modprobe tun",
+        errno.ENODEV: "load the kernel module: modprobe tun",
+    }
+    return ConfigError(
+        f"cannot make the interface {name}: {error.strerror}", hint=hints.get(error.errno or 0, "")
+    )
