@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from l2mesh.errors import L2meshError
+
 __all__ = [
     "RIGHTS",
     "Limit",
     "Member",
     "Network",
+    "NotFound",
     "Numbers",
     "Reported",
     "Request",
@@ -28,6 +31,11 @@ __all__ = [
 
 RIGHTS: Final = ("bridge", "router", "dhcp", "ra", "relay")
 """What a member may be allowed beyond sending from its own MAC (section 9.2)."""
+
+
+class NotFound(L2meshError):
+    """There is no such network or member here."""
+
 
 Limit: TypeAlias = str | int
 """``pass``, ``drop`` or frames a second."""

@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-from controller.model import Member, Standing
+from controller.model import Member, NotFound, Standing
 from l2mesh.address import format_fingerprint
 from l2mesh.errors import ConfigError
 
@@ -49,13 +49,16 @@ def clean_name(text: str) -> str:
 def select_member(members: Iterable[Member], address: bytes, fingerprint: bytes | None) -> Member:
     """The one member meant by ADDRESS[@FINGERPRINT].
 
-    Raises LookupError if there is none, ConfigError if the address alone does not tell.
+    Raises NotFound if there is none, ConfigError if the address alone does not tell.
     """
     found = [m for m in members if m.address == address and fingerprint in (None, m.fingerprint)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise LookupError(address.hex())
+        raise NotFound(
+            f"no member {address.hex()} is known in this network",
+            hint="it has to ask first (l2mesh join), or give ADDRESS@FINGERPRINT",
+        )
     claims = (f"{address.hex()}@{format_fingerprint(m.fingerprint)}" for m in found)
     choices = " or ".join(sorted(claims))
     raise ConfigError(
