@@ -29,7 +29,7 @@ from l2mesh.datapath.interface import (
     RemoveSend,
     RemoveSession,
 )
-from l2mesh.errors import HandshakeError, StateError
+from l2mesh.errors import CryptoError, HandshakeError, StateError
 from l2mesh.identity import Identity, PublicIdentity
 from l2mesh.session.connecting import Connecting
 from l2mesh.session.handshake import (
@@ -256,9 +256,7 @@ class SessionSet:
                 self._end(session, now)
         if self._connecting is not None:
             if self._connecting.is_over(now):
-                self._gave_up = now
-                self._stop_connecting(now)
-                self._outputs.append(ConnectFailed())
+                self._give_up(now)
             elif now >= self._connecting.retry:
                 self._attempt(self._connecting, now)
         self._renew(now)
@@ -287,8 +285,7 @@ class SessionSet:
     def _begin(self, now: float) -> None:
         control_index = self._allocate(now)
         if control_index is None:
-            self._gave_up = now
-            self._outputs.append(ConnectFailed())
+            self._give_up(now)
             return
         connecting = Connecting(control_index, now)
         for network in self.accepted:
@@ -296,7 +293,10 @@ class SessionSet:
                 connecting.receive[network] = index
         self._connecting = connecting
         self._last_begun = now
-        self._attempt(connecting, now)
+        try:
+            self._attempt(connecting, now)
+        except CryptoError:  # the peer's key is of low order: nobody has such a key in earnest
+            self._give_up(now)
 
     def _attempt(self, connecting: Connecting, now: float) -> None:
         cookie = None
@@ -319,6 +319,11 @@ class SessionSet:
         )
         connecting.add(attempt, now, self._random)
         self._outputs.append(SendHandshake(attempt.datagram, attempt.handshake, None))
+
+    def _give_up(self, now: float) -> None:
+        self._stop_connecting(now)
+        self._gave_up = now
+        self._outputs.append(ConnectFailed())
 
     def _stop_connecting(self, now: float) -> None:
         if self._connecting is not None:
