@@ -1,0 +1,248 @@
+"""The planet's core: a `Core` of the node with one part that introduces and relays.
+
+A node is admitted when its address belongs to its fingerprint (section 1 of ``docs/protocol.md``).
+That check costs milliseconds and 2 MiB, so its answers are remembered and new ones are rationed:
+whoever floods us with fresh identities delays newcomers, never those who are known.
+
+Every session keeps its planet part short: WHOIS is answered from the directory, relays are the
+`Rendezvous`'s, and a relay's leg follows the client's proven path and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from l2mesh.address import format_address
+from l2mesh.datapath.interface import Command, Endpoint, Upcall
+from l2mesh.identity import PublicIdentity, address_of
+from l2mesh.node.core import Core, Settings
+from l2mesh.node.effects import Effect
+from l2mesh.node.part import Handler, Part
+from l2mesh.node.peer import Peer
+from l2mesh.wire.message import RelayAnswer, RelayRenew, RelayRequest, Whois, WhoisReply
+from planet.directory import Directory, FirstClaim
+from planet.rendezvous import Outcome, Rendezvous
+
+__all__ = ["Admissions", "PlanetCore", "PlanetEffect", "RememberClaims"]
+
+log = logging.getLogger(__name__)
+
+MAX_CLIENTS: Final = 16_384
+"""Each takes an index of 65,536 a session, and has up to three sessions while one is replaced."""
+MAX_STRANGERS: Final = 256
+"""Peers whose session is not confirmed yet."""
+CHECKS_A_SECOND: Final = 50.0
+CHECKS_BURST: Final = 200.0
+"""Address checks: 50 a second are about a tenth of a core."""
+REMEMBERED_CHECKS: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class RememberClaims:
+    """Append these rows to what outlives a restart."""
+
+    rows: tuple[FirstClaim, ...]
+
+
+PlanetEffect: TypeAlias = Effect | RememberClaims
+
+
+class Admissions:
+    """Which address an identity has, remembered by fingerprint, and checked at a bounded rate."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._crypto = settings.crypto
+        self._known: OrderedDict[bytes, bytes | None] = OrderedDict()
+        self._tokens = CHECKS_BURST
+        self._filled_at: float | None = None
+
+    def remember(self, fingerprint: bytes, address: bytes | None) -> None:
+        """Known from before; the one asked for longest ago is forgotten beyond 65,536."""
+        self._known[fingerprint] = address
+        self._known.move_to_end(fingerprint)
+        if len(self._known) > REMEMBERED_CHECKS:
+            self._known.popitem(last=False)
+
+    def known(self, fingerprint: bytes) -> bytes | None:
+        """The address of somebody who was admitted."""
+        return self._known.get(fingerprint)
+
+    def check(self, fingerprint: bytes, now: float) -> bytes | None:
+        """The address; None if there is none, or if too many were checked just now."""
+        if fingerprint in self._known:
+            self._known.move_to_end(fingerprint)
+            return self._known[fingerprint]
+        if not self._take_token(now):
+            return None
+        self.remember(fingerprint, address_of(fingerprint, self._crypto))
+        return self._known[fingerprint]
+
+    def _take_token(self, now: float) -> bool:
+        if self._filled_at is not None:
+            gained = (now - self._filled_at) * CHECKS_A_SECOND
+            self._tokens = min(CHECKS_BURST, self._tokens + gained)
+        self._filled_at = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class _Introductions(Part):
+    """The planet's verbs, and its clients: peers with a confirmed session."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.admissions = Admissions(core.settings)
+        self.directory = Directory()
+        self.rendezvous = Rendezvous(core.settings.random)
+        self.clients: dict[bytes, bytes] = {}
+        """Fingerprint -> address of every peer with a confirmed session."""
+        core.admit = self.admit
+
+    def admit(self, public: PublicIdentity, now: float) -> bool:
+        """Whether an INIT of somebody who is no peer yet makes a session."""
+        strangers = len(self.core.peers) - len(self.clients)
+        if strangers >= MAX_STRANGERS or len(self.clients) >= MAX_CLIENTS:
+            return False
+        return self.admissions.check(public.fingerprint, now) is not None
+
+    # --- verbs ----------------------------------------------------------------------------------
+
+    def handlers(self) -> dict[type, Handler]:
+        return {
+            Whois: self.receive_whois,
+            RelayRequest: self.receive_request,
+            RelayAnswer: self.receive_answer,
+            RelayRenew: self.receive_renew,
+        }
+
+    def receive_whois(self, peer: Peer, whois: Whois, now: float) -> None:
+        """All claims for an address, oldest first; none is an answer as well."""
+        claims = self.directory.claims(whois.address)
+        self.core.send(peer, WhoisReply(address=whois.address, claims=claims), now)
+
+    def receive_request(self, peer: Peer, request: RelayRequest, now: float) -> None:
+        """A client wants to be relayed to another."""
+        self._carry_out(self.rendezvous.request(peer.fingerprint, request.peer, now), now)
+
+    def receive_answer(self, peer: Peer, answer: RelayAnswer, now: float) -> None:
+        """A client takes an offer, or does not."""
+        outcome = self.rendezvous.answer(peer.fingerprint, answer.relay, now, accept=answer.accept)
+        self._carry_out(outcome, now)
+
+    def receive_renew(self, peer: Peer, renew: RelayRenew, now: float) -> None:
+        """A client still uses these relays."""
+        self._carry_out(self.rendezvous.renew(peer.fingerprint, renew.relays, now), now)
+
+    # --- hooks ----------------------------------------------------------------------------------
+
+    def knows(self, peer: Peer) -> bool:
+        return peer.fingerprint in self.clients
+
+    def session_live(self, peer: Peer, session: int, now: float, *, initiator: bool) -> None:
+        del session, initiator
+        address = self.admissions.check(peer.fingerprint, now)
+        if address is None or peer.fingerprint in self.clients:
+            return
+        self.clients[peer.fingerprint] = address
+        self.rendezvous.client_here(peer.fingerprint, peer.public.encode())
+        self.directory.admit(peer.public, address)
+        log.debug("client here: peer=%s", format_address(address))
+        self.path_changed(peer, now)
+
+    def session_lost(self, peer: Peer, now: float) -> None:
+        address = self.clients.pop(peer.fingerprint, None)
+        if address is None:
+            return
+        self.directory.gone(peer.fingerprint, address)
+        self._carry_out(self.rendezvous.client_gone(peer.fingerprint, now), now)
+        log.debug("client gone: peer=%s", format_address(address))
+
+    def connect_failed(self, peer: Peer, now: float) -> None:
+        self.core.remove_peer(peer, now)  # it calls us when it is back
+
+    def peer_removed(self, peer: Peer, now: float) -> None:
+        self.session_lost(peer, now)
+
+    def path_changed(self, peer: Peer, now: float) -> None:
+        path = peer.paths.active
+        endpoint = path.endpoint if path is not None else None
+        outcome = self.rendezvous.client_path_changed(peer.fingerprint, endpoint, now)
+        self._carry_out(outcome, now)
+
+    def handle_timeout(self, now: float) -> None:
+        self._carry_out(self.rendezvous.handle_timeout(now), now)
+
+    def next_timeout(self) -> float | None:
+        return self.rendezvous.next_timeout()
+
+    def _carry_out(self, outcome: Outcome, now: float) -> None:
+        for command in outcome.commands:
+            self.core.emit(command)
+        for client, message in outcome.messages:
+            peer = self.core.peers.get(client)
+            if peer is not None:
+                self.core.send(peer, message, now)
+
+
+class PlanetCore:
+    """What the runtime drives: see `l2mesh.runtime.core.Core`."""
+
+    def __init__(self, settings: Settings, claims: Iterable[FirstClaim] = ()) -> None:
+        """``settings`` with the role PLANET; ``claims`` are the rows of earlier runs."""
+        self.core = Core(settings)
+        self._part = _Introductions(self.core)
+        self._part.directory.restore(claims)
+        self.core.add_part(self._part)
+        self._effects: deque[RememberClaims] = deque()
+
+    @property
+    def sessions(self) -> int:
+        """Clients with a confirmed session."""
+        return len(self._part.clients)
+
+    @property
+    def relays(self) -> int:
+        """Relays that forward now."""
+        return self._part.rendezvous.relays
+
+    @property
+    def directory(self) -> Directory:
+        """Who claims which address."""
+        return self._part.directory
+
+    def start(self, now: float) -> None:
+        """Begin to hear strangers."""
+        self.core.start(now)
+
+    def close(self, now: float) -> None:
+        """Tell the clients that we leave."""
+        self.core.close(now)
+
+    def handle_upcall(self, upcall: Upcall, now: float) -> None:
+        """One upcall of the engine."""
+        self.core.handle_upcall(upcall, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """What is due."""
+        self.core.handle_timeout(now)
+
+    def next_timeout(self) -> float | None:
+        """When something is due."""
+        return self.core.next_timeout()
+
+    def poll_output(self) -> Command | PlanetEffect | None:
+        """The next engine command or effect."""
+        if news := self._part.directory.poll_news():
+            self._effects.append(RememberClaims(tuple(news)))
+        if self._effects:
+            return self._effects.popleft()
+        return self.core.poll_output()
+
+    def set_local_endpoints(self, endpoints: tuple[Endpoint, ...], now: float) -> None:
+        """Our own addresses mean nothing here: the world names them."""

@@ -1,0 +1,187 @@
+"""The daemon: the planet's core, an engine and UDP sockets, put together.
+
+`__init__` takes everything that may not be had (state, port, world) and says so before anything is
+served; `stop` lets go of it in the reverse order, the state's lock last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from l2mesh.address import format_address
+from l2mesh.credential.world import World
+from l2mesh.crypto import SodiumCrypto
+from l2mesh.datapath.reference.engine import ReferenceEngine
+from l2mesh.errors import ConfigError
+from l2mesh.identity import address_of
+from l2mesh.node.core import Settings
+from l2mesh.runtime.clock import boot_clock
+from l2mesh.runtime.driver import Driver
+from l2mesh.runtime.underlay import Listen, Underlay
+from l2mesh.service.api import ApiServer, Method
+from l2mesh.service.state import StateDirectory
+from l2mesh.session.handshake import Role
+from l2mesh.wire.endpoint import Endpoint, format_endpoint
+from planet.core import PlanetCore, PlanetEffect, RememberClaims
+from planet.service.claims import ClaimsFile
+from planet.service.worlds import own_endpoints_world, own_world
+
+__all__ = ["SOCKET", "Daemon", "Options"]
+
+logger = logging.getLogger(__name__)
+
+SOCKET: Final = "planet.sock"
+_ROUTE_PROBES: Final = (
+    (socket.AF_INET, "192.0.2.1"),
+    (socket.AF_INET6, "2001:db8::1"),
+)
+"""Addresses for documentation: nothing is sent there, but the kernel picks a source for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator chose."""
+
+    state: Path
+    listen: Listen
+    advertise: tuple[Endpoint, ...] = ()
+    """Where nodes find us, for a world that is made now; empty: our own addresses."""
+
+
+class Daemon:
+    """A running planet, on the event loop's thread."""
+
+    def __init__(self, options: Options) -> None:
+        """Takes state, identity, port and world; ConfigError when one of them cannot be had."""
+        self.clock = boot_clock
+        self.crypto = SodiumCrypto()
+        with contextlib.ExitStack() as undo:
+            self.state = StateDirectory(options.state)
+            self.state.lock()
+            undo.callback(self.state.close)
+            self.identity = self.state.identity(self.crypto, os.urandom)
+            held = own_world(self.state, self.identity, self.crypto)
+            self.underlay = Underlay(options.listen)
+            undo.callback(self.underlay.close)
+            self.world = held or self._make_world(options)
+            self.claims = ClaimsFile(self.state)
+            self.engine = ReferenceEngine(self.crypto, os.urandom)
+            self.core = PlanetCore(self._settings(), self.claims.read())
+            self.driver: Driver[PlanetEffect] = Driver(
+                self.engine, self.core, self.underlay, self.clock, self._carry_out
+            )
+            self.api = ApiServer(
+                options.state / SOCKET, {"status": Method(self._status, writes=True)}
+            )
+            undo.pop_all()
+        self.address = address_of(self.identity.fingerprint, self.crypto) or b""
+        if held is not None and options.advertise:
+            _warn_of_others(held, self.identity.fingerprint, options.advertise)
+
+    async def start(self) -> None:
+        """Begins to serve."""
+        self.core.start(self.clock())
+        self.driver.start()
+        await self.api.start()
+        shown = ", ".join(map(format_endpoint, self._endpoints()))
+        logger.info(
+            "address=%s listens on port=%d, the world names %s",
+            format_address(self.address),
+            self.underlay.port,
+            shown,
+        )
+
+    async def stop(self) -> None:
+        """Tells the clients and lets go of everything; also after a failed start."""
+        await self.api.close()
+        self.core.close(self.clock())
+        self.driver.pump()
+        self.driver.close()
+        self.underlay.close()
+        self.claims.close()
+        self.state.close()
+        logger.info("stopped")
+
+    async def _status(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        del arguments
+        counters = self.engine.counters()
+        return {
+            "schema": "l2mesh.planet_status/1",
+            "address": format_address(self.address),
+            "sessions": self.core.sessions,
+            "relays": self.core.relays,
+            "relayed_bytes": counters.get("relayed_bytes", 0),
+            "relayed_packets": counters.get("relayed_packets", 0),
+            "directory": len(self.core.directory),
+            "world_revision": self.world.revision,
+            "counters": {**counters, **self.driver.counters(), **self.core.core.refused},
+            "drops": {str(reason): count for reason, count in self.engine.drops().items()},
+        }
+
+    def _carry_out(self, effect: PlanetEffect) -> None:
+        if isinstance(effect, RememberClaims):
+            self.claims.append(effect.rows)
+
+    def _settings(self) -> Settings:
+        return Settings(
+            identity=self.identity,
+            crypto=self.crypto,
+            random=os.urandom,
+            unix_now=time.time,
+            activity=self.engine.activity,
+            role=Role.PLANET,
+            watch=False,
+        )
+
+    def _make_world(self, options: Options) -> World:
+        endpoints = options.advertise or _own_endpoints(options.listen, self.underlay)
+        return own_endpoints_world(self.state, self.identity, endpoints, self.crypto, os.urandom)
+
+    def _endpoints(self) -> tuple[Endpoint, ...]:
+        for planet in self.world.planets:
+            if planet.identity.fingerprint == self.identity.fingerprint:
+                return planet.endpoints
+        return ()
+
+
+def _own_endpoints(listen: Listen, underlay: Underlay) -> tuple[Endpoint, ...]:
+    """Where nodes may find us if nobody says: the address listened on, or those we send from."""
+    if not ip_address(listen.host).is_unspecified:
+        return (Endpoint(listen.host, underlay.port),)
+    has = {socket.AF_INET: underlay.has_ipv4, socket.AF_INET6: underlay.has_ipv6}
+    hosts = [_source_towards(family, host) for family, host in _ROUTE_PROBES if has[family]]
+    endpoints = tuple(Endpoint(host, underlay.port) for host in hosts if host is not None)
+    if not endpoints:
+        raise ConfigError(
+            "this host has no route from which its own address could be told",
+            hint="say where nodes find this planet: --advertise ADDR:PORT",
+        )
+    return endpoints
+
+
+def _source_towards(family: socket.AddressFamily, host: str) -> str | None:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((host, 9))
+        except OSError:
+            return None
+        source: str = probe.getsockname()[0]
+        return source
+
+
+def _warn_of_others(world: World, own: bytes, advertised: tuple[Endpoint, ...]) -> None:
+    for planet in world.planets:
+        if planet.identity.fingerprint == own and set(planet.endpoints) != set(advertised):
+            logger.warning(
+                "the world file names %s, not what --advertise says; see `world create`",
+                ", ".join(map(format_endpoint, planet.endpoints)),
+            )
