@@ -82,6 +82,7 @@ class ReferenceEngine:
             counters=counters,
             bounds=bounds,
         )
+        self._receive = self._receiver.receive
         self._handlers = self._make_handlers()
 
     def _make_handlers(self) -> dict[type, Callable[[Any, float], None]]:
@@ -126,7 +127,7 @@ class ReferenceEngine:
         counters.datagrams_in += 1
         counters.datagram_bytes_in += len(datagram)
         if datagram and datagram[0] >= DATA_BIT:
-            self._receiver.receive(datagram, source, 0, now)
+            self._receive(datagram, source, 0, now)
         elif datagram and datagram[0] == _RELAY:
             relay = self._relays.receive(datagram, source, now)
             if relay:
@@ -139,7 +140,7 @@ class ReferenceEngine:
         if not datagram:
             self._counters.drop(DropReason.MALFORMED)
         elif datagram[0] >= DATA_BIT:
-            self._receiver.receive(datagram, source, relay, now)
+            self._receive(datagram, source, relay, now)
         elif datagram[0] in _HANDSHAKE:
             self._guard.receive(datagram, source, relay, now)
         else:

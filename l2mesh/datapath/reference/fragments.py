@@ -32,13 +32,21 @@ class Assembly:
     pieces: list[bytes]
     received: int
     """Bytes in `pieces`."""
+    end: int
+    """Where the last of them ends."""
 
     def add(self, offset: int, piece: bytes) -> bool:
         """Put a piece in its place; False, changing nothing, if it overlaps another."""
+        if offset >= self.end:
+            self.offsets.append(offset)
+            self.pieces.append(piece)
+            self.received += len(piece)
+            self.end = offset + len(piece)
+            return True
         place = bisect_right(self.offsets, offset)
         if place and self.offsets[place - 1] + len(self.pieces[place - 1]) > offset:
             return False
-        if place < len(self.offsets) and offset + len(piece) > self.offsets[place]:
+        if offset + len(piece) > self.offsets[place]:
             return False
         self.offsets.insert(place, offset)
         self.pieces.insert(place, piece)
@@ -73,9 +81,17 @@ class Fragments:
         name = index << 32 | number
         assembly = peer.assemblies.get(name)
         piece = plaintext[PIECE_HEAD_BYTES:]
-        if assembly is None or now >= assembly.until:
-            return self._begin(peer, name, offset, total, piece, now)
-        return self._continue(peer, name, assembly, offset, total, piece)
+        if assembly is not None and now < assembly.until:
+            return self._continue(peer, name, assembly, offset, total, piece)
+        if assembly is not None:
+            self._lose(peer, name)
+        if size == total:
+            self._counters.frames_reassembled += 1
+            return piece
+        until = now + self._bounds.fragment_s
+        assembly = Assembly(total, until, [offset], [piece], size, offset + size)
+        self._begin(peer, name, assembly)
+        return None
 
     def sweep(self, now: float) -> None:
         """Give up frames whose second is over."""
@@ -90,27 +106,15 @@ class Fragments:
             due = first if due is None else min(due, first)
         self.due = due
 
-    def _begin(
-        self, peer: Peer, name: int, offset: int, total: int, piece: bytes, now: float
-    ) -> bytes | None:
-        if name in peer.assemblies:
-            self._lose(peer, name)
-        size = len(piece)
-        if size == total:
-            self._counters.frames_reassembled += 1
-            return piece
-        until = now + self._bounds.fragment_s
-        peer.assemblies[name] = Assembly(total, until, [offset], [piece], size)
-        peer.assembly_bytes += size
-        self._waiting.add(peer)
+    def _begin(self, peer: Peer, name: int, assembly: Assembly) -> None:
+        peer.assemblies[name] = assembly
+        peer.assembly_bytes += assembly.received
         if self.due is None:
-            self.due = until
-        if (
-            len(peer.assemblies) > self._bounds.fragment_frames
-            or peer.assembly_bytes > self._bounds.fragment_bytes
-        ):
+            self.due = assembly.until
+        if len(peer.assemblies) == 1:
+            self._waiting.add(peer)
+        else:
             self._displace(peer)
-        return None
 
     def _continue(
         self, peer: Peer, name: int, assembly: Assembly, offset: int, total: int, piece: bytes
@@ -127,8 +131,7 @@ class Fragments:
             self._counters.frames_reassembled += 1
             return b"".join(assembly.pieces)
         peer.assembly_bytes += len(piece)
-        if peer.assembly_bytes > self._bounds.fragment_bytes:
-            self._displace(peer)
+        self._displace(peer)
         return None
 
     def _displace(self, peer: Peer) -> None:

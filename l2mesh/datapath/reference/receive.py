@@ -74,7 +74,8 @@ class Receiver:
         if key is None:
             self._counters.drop(DropReason.UNKNOWN_INDEX)
             return
-        if not key.window.check(counter):
+        window = key.window
+        if counter <= window.highest and not window.check(counter):
             self._counters.drop(DropReason.REPLAY)
             return
         if counter >= self._refuse:
@@ -85,7 +86,7 @@ class Receiver:
         except CryptoError:
             self._counters.drop(DropReason.FORGED)
             return
-        key.window.commit(counter)
+        window.commit(counter)
         peer = key.peer
         activity = peer.activity
         activity.received = now
