@@ -18,7 +18,7 @@ from typing import Final
 
 from controller.model import Member, NotFound, Standing
 from l2mesh.address import format_fingerprint
-from l2mesh.errors import ConfigError
+from l2mesh.errors import StateError
 
 __all__ = ["MAX_LEAP", "MAX_NAME", "MAX_PENDING", "admit", "clean_name", "select_member"]
 
@@ -49,7 +49,7 @@ def clean_name(text: str) -> str:
 def select_member(members: Iterable[Member], address: bytes, fingerprint: bytes | None) -> Member:
     """The one member meant by ADDRESS[@FINGERPRINT].
 
-    Raises NotFound if there is none, ConfigError if the address alone does not tell.
+    Raises NotFound if there is none, StateError if the address alone does not tell.
     """
     found = [m for m in members if m.address == address and fingerprint in (None, m.fingerprint)]
     if len(found) == 1:
@@ -61,6 +61,6 @@ def select_member(members: Iterable[Member], address: bytes, fingerprint: bytes 
         )
     claims = (f"{address.hex()}@{format_fingerprint(m.fingerprint)}" for m in found)
     choices = " or ".join(sorted(claims))
-    raise ConfigError(
+    raise StateError(
         f"{len(found)} identities claim the address {address.hex()}", hint=f"say {choices}"
     )

@@ -133,7 +133,7 @@ def _set_addresses(edit: Edit, member: Member, value: str) -> None:
         if holder != member.fingerprint:
             other = edit.reload(holder)
             name = f" ({other.name})" if other.name else ""
-            raise ConfigError(
+            raise StateError(
                 f"{host_of(address)} belongs to member {other.address.hex()}{name}",
                 hint="choose another address, or give that member another one first; its "
                 f"fingerprint is {format_fingerprint(holder)}",
