@@ -25,13 +25,15 @@ def request(path: str, verb: str, arguments: dict[str, Any], *, timeout_s: float
         try:
             sock.sendall(_LENGTH.pack(len(data)) + data)
             (size,) = _LENGTH.unpack(_receive(sock, _LENGTH.size))
-            if size > MAX_ANSWER_BYTES:
-                raise Failure("unreachable", f"what answers at {path} is no l2meshd")
-            answer = msgpack.unpackb(_receive(sock, size))
+            answer = msgpack.unpackb(_receive(sock, size)) if size <= MAX_ANSWER_BYTES else None
         except TimeoutError:
             raise Failure("timed_out", "the daemon did not answer in time") from None
         except (OSError, EOFError):
             raise Failure("unreachable", "the daemon ended while it was asked") from None
+        except (ValueError, msgpack.UnpackException):
+            answer = None
+    if not isinstance(answer, dict):
+        raise Failure("unreachable", f"what answers at {path} is no l2meshd")
     error = answer.get("error")
     if error is not None:
         raise Failure(error["code"], error["message"], hint=error.get("hint", ""))

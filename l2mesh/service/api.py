@@ -114,10 +114,12 @@ class ApiServer:
     ) -> dict[str, Any] | None:
         """What to answer, None when the client has gone."""
         try:
-            if len(self._clients) > MAX_CLIENTS:
-                raise ApiError("failed", "the daemon is busy with other requests")
+            if len(self._clients) > 2 * MAX_CLIENTS:
+                return None
             async with asyncio.timeout(REQUEST_S):
                 verb, arguments = await _read_request(reader)
+            if len(self._clients) > MAX_CLIENTS:
+                raise ApiError("failed", "the daemon is busy with other requests")
             return await self._call(verb, arguments, reader, writer)
         except ApiError as error:
             return _failure(error.code, error)
@@ -189,21 +191,28 @@ def _listen(path: Path) -> socket.socket:
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         _clear(path)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o777 & ~MODE)  # nobody gets in between bind and chmod
-        try:
-            sock.bind(str(path))
-        finally:
-            os.umask(before)
-        with contextlib.suppress(KeyError, PermissionError):
-            os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
-        sock.listen(MAX_CLIENTS)
-        sock.setblocking(False)
+        return _bind(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(
             f"cannot serve the local API at {path}: {reason}", hint="choose another with --socket"
         ) from error
+
+
+def _bind(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o777 & ~MODE)  # nobody else gets in between bind and chown
+    try:
+        sock.bind(str(path))
+        with contextlib.suppress(KeyError, PermissionError):
+            os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+        sock.listen(MAX_CLIENTS)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.umask(before)
     return sock
 
 

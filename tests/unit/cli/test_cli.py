@@ -1,0 +1,312 @@
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from l2mesh.cli.main import main
+
+NETWORK = "89e92ceee5000001"
+FINGERPRINT = "a" * 52
+HOSTILE = "bob\x1b]0;owned\x07\u202eevil\n"
+
+STATUS = {
+    "schema": "l2mesh.status/1",
+    "address": "89e92ceee5",
+    "fingerprint": FINGERPRINT,
+    "version": "1",
+    "engine": "reference",
+    "online": True,
+    "planets": [
+        {"address": "1111111111", "endpoint": "192.0.2.1:9993", "rtt_ms": 1.26, "state": "up"}
+    ],
+    "health": ["the reference engine is slow"],
+}
+NETWORK_ENTRY = {
+    "id": NETWORK,
+    "name": HOSTILE,
+    "status": "ok",
+    "reason": "",
+    "mac": "02:00:00:00:00:01",
+    "device": "l2m0",
+    "mtu": 1500,
+    "addresses": ["10.9.0.1/24"],
+    "bridge": None,
+    "revision": 3,
+}
+PEER = {
+    "address": "2222222222",
+    "name": HOSTILE,
+    "path": "relay",
+    "endpoint": "192.0.2.1:9993",
+    "via": "1111111111",
+    "rtt_ms": None,
+    "loss": 0.25,
+    "cipher": "aes_256_gcm",
+    "tx_bytes": 1234567,
+    "rx_bytes": 0,
+    "networks": [NETWORK],
+}
+ENTRY = {
+    "network": NETWORK,
+    "vlan": 0,
+    "mac": "02:00:00:00:00:01",
+    "peer": "local",
+    "age_s": 1.5,
+    "static": False,
+}
+PONG = {
+    "schema": "l2mesh.ping/1",
+    "who": "bob",
+    "rtt_ms": 1.24,
+    "path": "direct",
+    "endpoint": "192.0.2.9:9993",
+    "via": None,
+}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "status": STATUS,
+    "networks": {"schema": "l2mesh.networks/1", "networks": [NETWORK_ENTRY]},
+    "peers": {"schema": "l2mesh.peers/1", "peers": [PEER]},
+    "fdb": {"schema": "l2mesh.fdb/1", "entries": [ENTRY]},
+    "counters": {"schema": "l2mesh.counters/1", "counters": {"a": 1}, "drops": {"replay": 2}},
+    "join": {"schema": "l2mesh.join/1", **NETWORK_ENTRY},
+    "leave": {"schema": "l2mesh.leave/1", "id": NETWORK},
+    "set": {"schema": "l2mesh.set/1", **NETWORK_ENTRY},
+    "ping": PONG,
+}
+COMMANDS = [
+    ["status"],
+    ["networks"],
+    ["peers"],
+    ["fdb", NETWORK],
+    ["counters"],
+    ["join", NETWORK],
+    ["leave", NETWORK],
+    ["set", NETWORK, "bridge=br0"],
+    ["ping", "bob", "-c", "1"],
+]
+
+
+class FakeDaemon:
+    """Answers as `ANSWERS` says, or with an error; remembers what it was asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.requests: list[dict[str, Any]] = []
+        self.errors: list[dict[str, str] | None] = []
+        self.raw: bytes | None = None
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            with client, client.makefile("rwb") as file:
+                (size,) = struct.unpack(">I", file.read(4))
+                request = msgpack.unpackb(file.read(size))
+                self.requests.append(request)
+                file.write(self._answer(request["verb"]))
+
+    def _answer(self, verb: str) -> bytes:
+        if self.raw is not None:
+            return self.raw
+        error = self.errors.pop(0) if self.errors else None
+        answer = {"error": error} if error else {"result": ANSWERS[verb]}
+        data: bytes = msgpack.packb(answer)
+        return struct.pack(">I", len(data)) + data
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
+    daemon = FakeDaemon(tmp_path / "s")
+    monkeypatch.setenv("L2MESH_SOCKET", str(daemon.path))
+    yield daemon
+    daemon.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize("where", ["before", "after", "between"])
+def test_every_command_speaks_json(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], command: list[str], where: str
+) -> None:
+    option = ["-o", "json"]
+    places = {
+        "before": [*option, *command],
+        "after": [*command, *option],
+        "between": [command[0], *option, *command[1:]],
+    }
+    assert main(places[where]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document["schema"] == f"l2mesh.{command[0]}/1"
+    assert err == ""
+    assert out.isascii() and "\x1b" not in out
+    assert daemon.requests[0]["verb"] == command[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_every_command_speaks_to_people_without_control_characters(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert main([*command, "-o", "json", "-o", "table"]) == 0
+    out, err = capsys.readouterr()
+    assert out and err == ""
+    assert all(line.isprintable() for line in out.split("\n"))
+
+
+def test_tables_are_readable(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["peers"])
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == [
+        "PEER", "NAME", "PATH", "ENDPOINT", "VIA", "RTT", "LOSS", "CIPHER", "SENT", "GOT",
+    ]  # fmt: skip
+    assert header.index("PATH") == row.index("relay")
+    assert "25%" in row and "1.2 MB" in row and " -  " in row
+    main(["status"])
+    assert "1111111111  192.0.2.1:9993  1.3 ms  up" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("failed", 1),
+        ("usage", 2),
+        ("not_permitted", 4),
+        ("not_found", 5),
+        ("denied", 5),
+        ("timed_out", 6),
+        ("something new", 1),
+    ],
+)
+def test_exit_status_tells_what_went_wrong(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], code: str, status: int
+) -> None:
+    daemon.errors = [{"code": code, "message": f"why {HOSTILE}", "hint": "do this"}]
+    assert main(["join", NETWORK, "-o", "json"]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, second = err.splitlines()
+    assert first.startswith("error: why bob") and first.isprintable()
+    assert second == "hint: do this"
+
+
+def test_absent_daemon_is_status_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--socket", str(tmp_path / "none"), "status"]) == 3
+    assert "hint: start l2meshd" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0", b"\xff" * 4, b"\0\0\0\5x", b"\0\0\0\1x"])
+def test_daemon_that_dies_is_status_3(daemon: FakeDaemon, raw: bytes) -> None:
+    daemon.raw = raw
+    assert main(["status"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["join", "xyz"], "'xyz' is not a network ID"),
+        (["join", NETWORK[:-1]], "15 characters, not 16"),
+        (["join", f"{NETWORK}@abc"], "fingerprint"),
+        (["join", "l2mesh:"], "the join string is damaged"),
+        (["join", "l2mesh:a b"], "the join string is damaged"),
+        (["leave", "89e92ceee5000000"], "000000 is not a network"),
+        (["fdb", "x"], "not a network ID"),
+        (["set", NETWORK, "bridge"], "'bridge' is no KEY=VALUE"),
+        (["set", NETWORK], "Missing argument"),
+        (["join", NETWORK, "--wait", "-1"], "--wait"),
+        (["status", "-o", "xml"], "'xml' is not one of"),
+        (["nothing"], "No such command"),
+    ],
+)
+def test_wrong_usage_is_found_before_the_daemon_is_asked(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ") and message in err and "hint: " in err
+    assert daemon.requests == []
+
+
+def test_join_passes_everything_on(daemon: FakeDaemon) -> None:
+    target = f"{NETWORK.upper()}@{FINGERPRINT.upper()}"
+    main(["join", target, "--token", "t", "--device", "lan0", "--wait", "0"])
+    main(["join", "l2mesh:Ab-_"])
+    assert daemon.requests == [
+        {
+            "verb": "join",
+            "arguments": {
+                "target": f"{NETWORK}@{FINGERPRINT}",
+                "token": "t",
+                "device": "lan0",
+                "wait": 0.0,
+            },
+        },
+        {
+            "verb": "join",
+            "arguments": {"target": "l2mesh:Ab-_", "token": None, "device": None, "wait": 30.0},
+        },
+    ]
+
+
+def test_set_passes_pairs_on(daemon: FakeDaemon) -> None:
+    main(["set", NETWORK, "bridge=", "broadcast_route=true"])
+    assert daemon.requests[0]["arguments"] == {
+        "network": NETWORK,
+        "options": {"bridge": "", "broadcast_route": "true"},
+    }
+
+
+def test_ping_succeeds_if_any_answer_came(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    lost = {"code": "timed_out", "message": "no answer from bob", "hint": ""}
+    daemon.errors = [lost, None]
+    assert main(["ping", "bob", "-c", "2"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "no answer from bob",
+        "answer from bob: direct 192.0.2.9:9993 1.2 ms",
+        "2 sent, 1 answered",
+    ]
+    daemon.errors = [lost, lost]
+    assert main(["ping", "bob", "-c", "2", "-o", "json"]) == 6
+    assert json.loads(capsys.readouterr().out)["replies"] == []
+    daemon.errors = [{"code": "not_found", "message": "nobody", "hint": ""}]
+    assert main(["ping", "bob"]) == 5
+
+
+def test_command_line_starts_without_what_it_does_not_need(daemon: FakeDaemon) -> None:
+    code = (
+        "import sys; from l2mesh.cli.main import main; status = main(['status', '-o', 'json'])\n"
+        "heavy = {'rich', 'asyncio', 'nacl', 'pyroute2', 'msgspec', 'uvloop'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
