@@ -16,20 +16,12 @@ The set is free of I/O: verbs change it, `poll_output` gives engine commands and
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import inf
-from typing import Final, TypeAlias
+from typing import Final
 
 from l2mesh.crypto import Cipher, Crypto, Random
-from l2mesh.datapath.interface import (
-    InstallReceive,
-    InstallSend,
-    Path,
-    RemoveReceive,
-    RemoveSend,
-    RemoveSession,
-)
-from l2mesh.errors import CryptoError, HandshakeError, StateError
+from l2mesh.datapath.interface import Path, RemoveSession
+from l2mesh.errors import CryptoError, HandshakeError
 from l2mesh.identity import Identity, PublicIdentity
 from l2mesh.session.connecting import Connecting
 from l2mesh.session.handshake import (
@@ -44,15 +36,16 @@ from l2mesh.session.handshake import (
     room_in_response,
 )
 from l2mesh.session.indices import IndexAllocator
-from l2mesh.session.session import (
-    CONTROL,
-    LANE,
-    MAX_RETIRED,
-    Event,
-    ReceiveIndex,
-    Session,
-    State,
+from l2mesh.session.networks import Networks
+from l2mesh.session.outputs import (
+    ConnectFailed,
+    SendHandshake,
+    SessionCurrent,
+    SessionDead,
+    SessionLive,
+    SessionOutput,
 )
+from l2mesh.session.session import CONTROL, LANE, Event, Session, State
 from l2mesh.wire.handshake import Announcement
 
 __all__ = [
@@ -82,59 +75,6 @@ MAX_LIVE: Final = 8
 MAX_INDEX: Final = (1 << 24) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class SendHandshake:
-    """Send INIT (`path` None: by every path known) or RESPONSE (by `path`).
-
-    `handshake` is the number under which an answer to an INIT will come, None for a RESPONSE.
-    """
-
-    datagram: bytes
-    handshake: int | None
-    path: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class SessionLive:
-    """A session can be used; `initiator` says whether we began it, and so owe the first PROBE."""
-
-    session: int
-    initiator: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SessionCurrent:
-    """This is the session to send on from now on."""
-
-    session: int
-
-
-@dataclass(frozen=True, slots=True)
-class SessionDead:
-    """A session that was live is no more; its keys are erased."""
-
-    session: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectFailed:
-    """Nobody answered for 30 s, or we have no index left."""
-
-
-SessionOutput: TypeAlias = (
-    InstallReceive
-    | InstallSend
-    | RemoveReceive
-    | RemoveSend
-    | RemoveSession
-    | SendHandshake
-    | SessionLive
-    | SessionCurrent
-    | SessionDead
-    | ConnectFailed
-)
-
-
 class SessionSet:
     """The sessions with one peer."""
 
@@ -156,28 +96,30 @@ class SessionSet:
         self.peer = peer
         self.always = always
         """Renew sessions although no frames pass (planets, controllers)."""
-        self.accepted: dict[int, bytes | None] = {}
-        """Networks in which we accepted the peer: its ELIDED header (12 bytes) or None."""
         self._local = local
         self._role = role
         self._crypto = crypto
         self._random = random
-        self._indices = indices
         self._ciphers = ciphers
         self._next_id = next_id
         self._software = software
         self._sessions: dict[int, Session] = {}
         self._current: Session | None = None
         self._doubted: Session | None = None
-        self._carriers: dict[int, tuple[Session, int]] = {}
         self._connecting: Connecting | None = None
         self._cookie: tuple[bytes, float] | None = None
         self._last_frame = -inf
         self._last_begun = -inf
         self._gave_up = -inf
         self._outputs: deque[SessionOutput] = deque()
+        self._networks = Networks(peer.fingerprint, indices, self._outputs)
 
     # --- what the node asks ---------------------------------------------------------------------
+
+    @property
+    def accepted(self) -> dict[int, bytes | None]:
+        """Networks in which we accepted the peer: its ELIDED header (12 bytes) or None."""
+        return self._networks.accepted
 
     @property
     def current(self) -> int | None:
@@ -283,14 +225,12 @@ class SessionSet:
         return max(due, self._gave_up + RESTART_S)
 
     def _begin(self, now: float) -> None:
-        control_index = self._allocate(now)
+        control_index = self._networks.allocate(now)
         if control_index is None:
             self._give_up(now)
             return
         connecting = Connecting(control_index, now)
-        for network in self.accepted:
-            if (index := self._allocate(now)) is not None:
-                connecting.receive[network] = index
+        connecting.receive = self._networks.reserve(now)
         self._connecting = connecting
         self._last_begun = now
         try:
@@ -327,7 +267,7 @@ class SessionSet:
 
     def _stop_connecting(self, now: float) -> None:
         if self._connecting is not None:
-            self._release(self._connecting.indices, now)
+            self._networks.release(self._connecting.indices, now)
             self._connecting = None
 
     # --- handshake datagrams --------------------------------------------------------------------
@@ -353,11 +293,10 @@ class SessionSet:
 
     def _answer(self, opened: OpenedInit, now: float) -> Session:
         """The unconfirmed session that answers an INIT, its receive indices installed."""
-        reserved = [index for _ in range(1 + len(self.accepted)) if (index := self._allocate(now))]
-        if not reserved:
+        control_index = self._networks.allocate(now)
+        if control_index is None:
             refuse(Refusal.EXHAUSTED)
-        control_index = reserved[0]
-        receive = dict(zip(self.accepted, reserved[1:], strict=False))
+        receive = self._networks.reserve(now)
         room = room_in_response(opened, self._software)
         announcements = tuple(
             Announcement(network, LANE, index) for network, index in list(receive.items())[:room]
@@ -366,7 +305,7 @@ class SessionSet:
         try:
             response, established = respond(opened, local=self._local, offer=offer)
         except HandshakeError:
-            self._release(reserved, now)
+            self._networks.release([control_index, *receive.values()], now)
             raise
         session = Session(
             id=self._next_id(),
@@ -422,15 +361,7 @@ class SessionSet:
         """Enters a new session, and its receive indices into the engine."""
         self._sessions[session.id] = session
         session.learn(session.established.announcements)
-        self._outputs.append(session.install_receive(CONTROL, session.control_index, None))
-        for network, index in receive.items():
-            elided = self.accepted[network]
-            session.receive[network] = ReceiveIndex(index, elided)
-            self._outputs.append(session.install_receive(network, index, elided))
-        told_indices = {each.index for each in told}
-        session.unannounced = {
-            network for network, index in receive.items() if index not in told_indices
-        }
+        self._networks.install(session, receive, told)
 
     # --- life and death -------------------------------------------------------------------------
 
@@ -454,7 +385,7 @@ class SessionSet:
             self._set_current(session)
         else:
             session.move(Event.SUPERSEDED)
-        self._route_all()
+        self._networks.route_all(self._ranked())
         self._enforce_cap(now)
 
     def _is_preferred(self, newer: Session, older: Session) -> bool:
@@ -490,8 +421,7 @@ class SessionSet:
     def close(self, now: float) -> None:
         """Ends every session and forgets what was accepted."""
         self._stop_connecting(now)
-        self.accepted.clear()
-        self._carriers.clear()
+        self._networks.clear()
         for session in sorted(self._sessions.values(), key=lambda each: each is self._current):
             self._end(session, now)
 
@@ -509,13 +439,13 @@ class SessionSet:
                 best = max(rest, key=lambda each: each.live_since)
                 best.move(Event.PREFERRED)
                 self._set_current(best)
-        self._route_all()
+        self._networks.route_all(self._ranked())
         self._outputs.append(RemoveSession(session.peer, session.id))
-        self._release(session.indices, now)
+        self._networks.release(session.indices, now)
         if was_live:
             self._outputs.append(SessionDead(session.id))
 
-    # --- networks -------------------------------------------------------------------------------
+    # --- networks -----------------------------------------------------------------------------
 
     def accept(self, network: int, elided: bytes | None, now: float) -> None:
         """We accept the peer in a network: it gets receive indices in every session.
@@ -524,39 +454,12 @@ class SessionSet:
         """
         if network in self.accepted and self.accepted[network] == elided:
             return
-        self.accepted[network] = elided
-        for session in self._sessions.values():
-            self._add_receive(session, network, now)
+        self._networks.accept(network, elided, self._sessions.values(), now)
         if self._connecting is not None:
-            self._release([self._connecting.receive.pop(network, 0)], now)
-            if (index := self._allocate(now)) is not None:
+            self._networks.release([self._connecting.receive.pop(network, 0)], now)
+            if (index := self._networks.allocate(now)) is not None:
                 self._connecting.receive[network] = index
-        self._route(network)
-        self._renew_if_used_up(network, now)
-
-    def _add_receive(self, session: Session, network: int, now: float) -> None:
-        """A new index of ours for a network; the one before goes on receiving what is under way."""
-        index = self._allocate(now)
-        if index is None:
-            return
-        if network in session.receive:
-            session.retired.append((network, session.receive[network].index))
-        if len(session.retired) > MAX_RETIRED:
-            _, oldest = session.retired.pop(0)
-            self._remove_receive([oldest], now)
-        elided = self.accepted[network]
-        session.receive[network] = ReceiveIndex(index, elided)
-        session.unannounced.add(network)
-        self._outputs.append(session.install_receive(network, index, elided))
-
-    def _renew_if_used_up(self, network: int, now: float) -> None:
-        """Where the current session knows only an index that was given up: asks for another one."""
-        session = self._current
-        if session is None or network not in self.accepted or network in self._carriers:
-            return
-        if network in session.send and not session.may_begin(network):
-            session.is_spent = True
-            self._renew(now)
+        self._route(network, now)
 
     def announced(
         self, session: int, network: int, indices: Iterable[tuple[int, int]], now: float
@@ -575,61 +478,24 @@ class SessionSet:
         for lane, index in listed:
             if lane == LANE and 0 < index <= MAX_INDEX:
                 found.remember(network, index)
-        self._route(network)
-        self._renew_if_used_up(network, now)
+        self._route(network, now)
 
     def withdraw(self, network: int, now: float) -> None:
         """The peer counts no more in a network: it is neither heard nor sent to, from now on."""
-        self.accepted.pop(network, None)
-        for session in self._sessions.values():
-            self._remove_receive(session.indices_of(network), now)
-            session.forget(network)
+        self._networks.withdraw(network, self._sessions.values(), now)
         if self._connecting is not None:
-            self._release([self._connecting.receive.pop(network, 0)], now)
-        self._route(network)
+            self._networks.release([self._connecting.receive.pop(network, 0)], now)
+        self._route(network, now)
 
-    def _route_all(self) -> None:
-        for network in [*self.accepted, *(set(self._carriers) - set(self.accepted))]:
-            self._route(network)
+    def _route(self, network: int, now: float) -> None:
+        """Lets the best session carry a network; asks for another one if none has a fresh index."""
+        self._networks.route(network, self._ranked())
+        session = self._current
+        if session is not None and self._networks.is_stuck(network, session):
+            session.is_spent = True
+            self._renew(now)
 
-    def _route(self, network: int) -> None:
-        """Lets the best session that can carry a network's frames do so.
-
-        The current session is best, then the youngest. A session that carries a network goes on
-        until a better one can; without any the engine holds frames and asks, unless the peer
-        withdrew.
-        """
-        carrier = self._carriers.get(network)
-        if network in self.accepted:
-            for session in self._by_preference():
-                index = session.send.get(network)
-                if index is not None and carrier == (session, index):
-                    return
-                if index is not None and session.may_begin(network):
-                    self._carriers[network] = session, index
-                    self._outputs.append(session.install_send(network))
-                    return
-        if carrier is not None:
-            del self._carriers[network]
-            if carrier[0].can_send:
-                self._outputs.append(RemoveSend(self.peer.fingerprint, network))
-
-    def _by_preference(self) -> list[Session]:
+    def _ranked(self) -> list[Session]:
+        """The sessions that can send: the current one, then the youngest."""
         usable = [each for each in self._sessions.values() if each.can_send]
         return sorted(usable, key=lambda each: (each is not self._current, -each.live_since))
-
-    # --- indices --------------------------------------------------------------------------------
-
-    def _allocate(self, now: float) -> int | None:
-        try:
-            return self._indices.allocate(now)
-        except StateError:
-            return None
-
-    def _release(self, indices: Iterable[int], now: float) -> None:
-        for index in indices:
-            self._indices.release(index, now)
-
-    def _remove_receive(self, indices: list[int], now: float) -> None:
-        self._outputs.extend(RemoveReceive(index) for index in indices)
-        self._release(indices, now)
