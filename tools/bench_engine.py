@@ -2,7 +2,8 @@
 
 Two engines stand face to face: frames of the wanted length go into the first, its datagrams into
 the second, whose frames are counted. Both halves are timed apart, since in life they run in two
-processes. Figures depend on the machine and its load: compare only runs made one after another.
+processes. CPU time is measured, yet figures depend on the machine and what else runs on it: compare
+only runs made one after another.
 
 Usage: python -m tools.bench_engine [--size BYTES] [--frames N] [--cipher aes|chacha] [--profile]
 
@@ -61,9 +62,9 @@ def make_frame(size: int) -> bytes:
 
 
 def run(cipher: Cipher, size: int, frames: int) -> tuple[float, float, int]:
-    """Seconds in the sender, seconds in the receiver, datagrams."""
+    """CPU seconds in the sender, CPU seconds in the receiver, datagrams."""
     sender, receiver = make_engine(0, cipher), make_engine(1, cipher)
-    frame, clock = make_frame(size), time.perf_counter
+    frame, clock = make_frame(size), time.thread_time
     sending = receiving = 0.0
     datagrams = delivered = 0
     for _ in range(0, frames, BATCH):

@@ -323,6 +323,18 @@ def test_frame_with_a_lost_piece_is_given_up_after_a_second() -> None:
     assert not b.delivered
 
 
+def test_each_unfinished_frame_has_its_own_second() -> None:
+    a, b = make_mesh(2)
+    for number in range(3):
+        b.receive(sealed(a, b, 2, piece(number, 0, 100, b"x"), number), source=a.endpoint)
+        b.wait(0.4)
+    assert b.drops == {DropReason.FRAGMENT_LOST: 1}
+    b.wait(0.4)
+    assert b.drops == {DropReason.FRAGMENT_LOST: 2}
+    b.wait(0.4)
+    assert b.drops == {DropReason.FRAGMENT_LOST: 3} and b.engine.next_timeout() is None
+
+
 def test_late_piece_begins_anew_even_when_nobody_swept() -> None:
     a, b = make_mesh(2)
     first, last = (one.datagram for one in a.send(ethernet(b.mac, a.mac, bytes(1490))))
@@ -452,6 +464,16 @@ def test_held_frames_are_given_up_after_3_s() -> None:
     assert a.drops == {DropReason.HELD_TOO_LONG: 1} and a.engine.next_timeout() is None
 
 
+def test_each_held_frame_has_its_own_time() -> None:
+    a, b = strangers()
+    for _ in range(3):
+        a.send(ethernet(b.mac, a.mac))
+        a.wait(1.25)
+    assert a.drops == {DropReason.HELD_TOO_LONG: 1}
+    a.wait(1.25)
+    assert a.drops == {DropReason.HELD_TOO_LONG: 2}
+
+
 def test_held_frames_too_old_do_not_leave_even_when_nobody_swept() -> None:
     a, b = strangers()
     a.do(SetPath(b.fingerprint, Path(b.endpoint)))
@@ -538,8 +560,8 @@ def test_new_source_is_told_once_a_second() -> None:
 
 def test_new_sources_are_bounded() -> None:
     a, b = make_mesh(2)
-    for _ in range(2):
-        for port in range(1, 101):
+    for first in (1, 1001):
+        for port in range(first, first + 100):
             datagram = a.send(ethernet(b.mac, a.mac))[0].datagram
             b.receive(datagram, source=Endpoint("198.51.100.7", port))
         b.wait(5)
@@ -559,6 +581,12 @@ def test_counter_is_reported_when_half_spent_and_refused_near_its_end() -> None:
     a.send(*[frame] * 98)
     assert len(a.send(big, big)) == 2
     assert a.drops == {DropReason.COUNTER_SPENT: 116}
+
+
+def test_spent_key_is_told_again_until_somebody_hears() -> None:
+    a, b = make_mesh(2, bounds=Bounds(rekey_counter=1, event_upcalls=0))
+    a.send(*[ethernet(b.mac, a.mac)] * 4)
+    assert a.drops == {DropReason.UPCALL_OVERFLOW: 3}
 
 
 def test_control_counter_is_guarded_too() -> None:
