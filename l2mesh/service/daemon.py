@@ -26,6 +26,7 @@ from l2mesh.errors import ConfigError, L2meshError
 from l2mesh.node.core import Settings
 from l2mesh.node.effects import ConfigureDevice, Effect, NetworkChanged, Persist, RemoveDevice
 from l2mesh.node.node import Node
+from l2mesh.runtime import keylog
 from l2mesh.runtime.clock import boot_clock
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.underlay import Listen, Underlay
@@ -59,6 +60,8 @@ class Options:
     listen: Listen
     socket: Path
     relay_only: bool = False
+    key_log: Path | None = None
+    """Where to write every key; only for a mesh under test."""
 
 
 class Daemon:
@@ -76,7 +79,7 @@ class Daemon:
             self.identity = self.state.identity(self.crypto, os.urandom)
             self.underlay = Underlay(options.listen)
             undo.callback(self.underlay.close)
-            self.engine: Engine = ReferenceEngine(self.crypto, os.urandom)
+            self.engine = self._make_engine()
             self.node = Node(self._settings(), name=socket.gethostname().partition(".")[0])
             self.driver: Driver[Effect] = Driver(
                 self.engine, self.node, self.underlay, self.clock, self._carry_out
@@ -154,6 +157,8 @@ class Daemon:
     def health(self) -> list[str]:
         """What is wrong, one sentence each."""
         found = [SLOW_ENGINE, *self._complaints, *self.node.health()]
+        if self.options.key_log is not None:
+            found.append(keylog.WARNING)
         found += [
             f"network {view.id:016x}: {problem}"
             for view in self.node.networks()
@@ -221,6 +226,13 @@ class Daemon:
             self.adopt_world(World.from_text(text.strip(), self.crypto))
         except L2meshError as error:
             raise ConfigError(f"the world file {path} cannot be used: {error}") from error
+
+    def _make_engine(self) -> Engine:
+        engine: Engine = ReferenceEngine(self.crypto, os.urandom)
+        if self.options.key_log is not None:
+            logger.warning("%s", keylog.WARNING)
+            engine = keylog.KeyLoggingEngine(engine, self.options.key_log)
+        return engine
 
     def _settings(self) -> Settings:
         return Settings(

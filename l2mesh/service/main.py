@@ -65,6 +65,12 @@ STOP_WITHIN_S: Final = 4.0
 )
 @click.option("--relay-only", is_flag=True, help="Neither use nor offer direct paths.")
 @click.option(
+    "--key-log",
+    type=click.Path(path_type=Path),
+    hidden=True,
+    help="Write every key to this file: for captures of a mesh under test.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
@@ -80,6 +86,7 @@ def main(
     socket: Path,
     engine: str,
     relay_only: bool,
+    key_log: Path | None,
     log_level: str,
 ) -> None:
     """Attach this host to l2mesh networks: one TAP device each."""
@@ -100,6 +107,7 @@ def main(
             listen=parse_listen(listen),
             socket=socket,
             relay_only=relay_only,
+            key_log=key_log,
         )
         run_until_signal(lambda stop: _serve(options, stop))
     except L2meshError as error:
