@@ -50,12 +50,20 @@ class Daemon:
         Raises LabError if it runs already, LabError with its log if it ends, and WaitTimeout after
         `timeout` seconds.
         """
+        return self.launch().wait_ready(timeout)
+
+    def launch(self) -> Self:
+        """Start it and wait for nothing, so that several come up together; LabError if it runs."""
         if self.process is not None and self.process.is_running:
             raise LabError(f"{self.process.name} runs already")
         command = [PROGRAMS / self.program, *self.daemon_arguments()]
         self.process = self.host.start(command, name=self.name)
         self._logs.append(self.process)
-        wait_until(self._answers, timeout, what=f"{self.process.name} to answer")
+        return self
+
+    def wait_ready(self, timeout: float = _START_TIMEOUT_S) -> Self:
+        """Wait until it answers: LabError with its log if it ends, WaitTimeout after `timeout` s."""
+        wait_until(self._answers, timeout, what=f"{self._started().name} to answer")
         return self
 
     def stop(self) -> int:
