@@ -34,8 +34,8 @@ class Port:
         self.received: list[bytes] = []
         self.times: list[float] = []
         """When each of ``received`` came."""
-        self.on_frame: Callable[[bytes], None] | None = None
-        """Called for each frame, after it is in ``received``: a host that answers."""
+        self.listeners: dict[str, Callable[[bytes], None]] = {}
+        """Called for each frame, after it is in ``received``: programs on the host, by name."""
         self.keeps = True
         """Whether frames are remembered; a long run may do without."""
         self._clock = clock
@@ -45,8 +45,8 @@ class Port:
         if self.keeps:
             self.received.append(frame)
             self.times.append(self._clock())
-        if self.on_frame is not None:
-            self.on_frame(frame)
+        for listen in list(self.listeners.values()):
+            listen(frame)
 
     def forget(self) -> None:
         """Begin to remember anew."""

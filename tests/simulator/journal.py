@@ -5,14 +5,20 @@ Entries are kept as they come and written as text only when asked. The newest 50
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
+from l2mesh.datapath.interface import Endpoint
+from l2mesh.datapath.interface import Path as DataPath
+from l2mesh.errors import MalformedPacket
+from l2mesh.wire.control import decode_records
+from l2mesh.wire.endpoint import format_endpoint
+
 __all__ = ["Journal"]
 
 MAX_ENTRIES: Final = 50_000
-_SHOWN_CHARACTERS: Final = 300
 
 
 class Journal:
@@ -41,5 +47,26 @@ class Journal:
 
 
 def _show(details: Any) -> str:
-    text = str(details)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    """Values with their fields, long bytes by their length and their first four."""
+    if isinstance(details, bytes):
+        return f"{len(details)}:{details[:4].hex()}"
+    if isinstance(details, Endpoint):
+        return format_endpoint(details)
+    if isinstance(details, DataPath):
+        return (
+            f"{_show(details.endpoint)}%{details.relay:x}" if details.relay else _show(details[0])
+        )
+    fields = getattr(details, "_fields", None) or getattr(details, "__dataclass_fields__", None)
+    if fields is not None:
+        parts = (f"{name}={_show_field(name, getattr(details, name))}" for name in fields)
+        return f"{type(details).__name__}({', '.join(parts)})"
+    if isinstance(details, tuple):
+        return " ".join(map(_show, details))
+    return str(details)
+
+
+def _show_field(name: str, value: Any) -> str:
+    if name == "payload":
+        with contextlib.suppress(MalformedPacket):
+            return " ".join(map(_show, decode_records(value)))
+    return _show(value)

@@ -1,0 +1,5 @@
+"""Seeds for the simulator's own tests."""
+
+from tests.simulator.seeds import pytest_generate_tests, pytest_runtest_makereport, sim
+
+__all__ = ["pytest_generate_tests", "pytest_runtest_makereport", "sim"]

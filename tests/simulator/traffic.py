@@ -1,0 +1,96 @@
+"""Traffic between nodes: pings that are answered, and broadcasts that are counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Final
+
+from tests.simulator import frames
+from tests.simulator.node import NodeHost
+
+__all__ = ["Pings", "answer_pings", "first_answer"]
+
+_SEQUENCES: Final = count(1)
+
+
+def answer_pings(node: NodeHost, network: int) -> None:
+    """Let a node's host answer echo requests to its MAC, as a kernel does."""
+    port = node.port_of(network)
+
+    def answer(frame: bytes) -> None:
+        if frames.is_ping(frame) and frame[:6] == node.devices[network].mac:
+            node.schedule.after(0.0, partial(port.send, frames.pong(frame)))
+
+    port.listeners["kernel"] = answer
+
+
+@dataclass(slots=True, eq=False)
+class Pings:
+    """Echo requests from one node to another at a steady pace."""
+
+    source: NodeHost
+    target: NodeHost
+    network: int
+    interval_s: float = 0.1
+    size: int = 98
+    sent: dict[int, float] = field(default_factory=dict)
+    """Sequence number -> when."""
+    round_trips: dict[int, float] = field(default_factory=dict)
+    """Sequence number -> seconds until the first answer."""
+    twice: int = 0
+    """Answers that came again."""
+    _target_mac: bytes = b""
+    _is_running: bool = False
+
+    def start(self) -> Pings:
+        """Begin now."""
+        answer_pings(self.target, self.network)
+        listeners = self.source.port_of(self.network).listeners
+        listeners[f"ping {self.target.name}"] = self._receive
+        self._target_mac = self.target.mac(self.network)
+        self._is_running = True
+        self._send()
+        return self
+
+    def stop(self) -> None:
+        """Send no more; answers still count."""
+        self._is_running = False
+
+    @property
+    def lost(self) -> list[float]:
+        """When the requests were sent that nobody has answered."""
+        return [at for sequence, at in self.sent.items() if sequence not in self.round_trips]
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether any answer has come."""
+        return bool(self.round_trips)
+
+    def _send(self) -> None:
+        if not self._is_running:
+            return
+        sequence = next(_SEQUENCES) & 0xFFFFFFFF
+        self.sent[sequence] = self.source.schedule.now
+        mac = self.source.devices[self.network].mac if self.network in self.source.devices else None
+        if mac is not None:
+            frame = frames.ping(mac, self._target_mac, sequence, size=self.size)
+            self.source.port_of(self.network).send(frame)
+        self.source.schedule.after(self.interval_s, self._send)
+
+    def _receive(self, frame: bytes) -> None:
+        if frame[12:14] != b"\x08\x00" or frames.is_ping(frame):
+            return
+        sequence = frames.ping_sequence(frame)
+        if sequence in self.round_trips:
+            self.twice += 1
+        elif sequence in self.sent:
+            self.round_trips[sequence] = self.source.schedule.now - self.sent[sequence]
+
+
+def first_answer(source: NodeHost, target: NodeHost, network: int) -> Pings:
+    """One echo request, and no more."""
+    pings = Pings(source, target, network).start()
+    pings.stop()
+    return pings
