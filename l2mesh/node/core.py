@@ -292,7 +292,8 @@ class Core:
             ciphers=ciphers_of(settings.crypto),
             next_id=self.next_session,
         )
-        paths = PathSet(random=settings.random, limiter=self.limiter, direct=settings.direct)
+        direct = settings.direct or role is Role.PLANET  # planets know our address in any case
+        paths = PathSet(random=settings.random, limiter=self.limiter, direct=direct)
         return Peer(public=public, sessions=sessions, paths=paths, since=now)
 
     def _tick(self, peer: Peer, now: float) -> None:
