@@ -112,6 +112,7 @@ class PathSet:
         self._open = OpenProbes(random)
         self._heartbeat = Heartbeat()
         self._outputs: deque[PathOutput] = deque()
+        self._doubted: dict[Path, None] = {}
         self._active: Candidate | None = None
         self._always = False
         self._live_at: float | None = None
@@ -296,6 +297,11 @@ class PathSet:
         self._heartbeat.note(sent, received)
         self._frame = max(self._frame, frame)
 
+    def challenge(self, now: float) -> None:
+        """Ask the path in use for a sign of life, at most once a second; dead after 3 s without."""
+        if self._live_at is not None:
+            self._challenge_active(now)
+
     # --- time -------------------------------------------------------------------------------------
 
     def handle_timeout(self, now: float) -> None:
@@ -330,6 +336,13 @@ class PathSet:
     def poll_output(self) -> PathOutput | None:
         """The next thing to do, in order."""
         return self._outputs.popleft() if self._outputs else None
+
+    def poll_doubted(self) -> Path | None:
+        """A relay that may be why the peer does not answer: `challenge` the planet that has it.
+
+        Either that planet is gone, or it still knows us by an endpoint that we have left.
+        """
+        return self._doubted.popitem()[0] if self._doubted else None
 
     # --- rounds -----------------------------------------------------------------------------------
 
@@ -406,6 +419,7 @@ class PathSet:
         """One heartbeat; from the second unanswered one on, relays are asked as well."""
         if self._heartbeat.unanswered:
             for relay in self._table.relays():
+                self._doubted[relay.path] = None
                 if relay is not active:
                     self._probe(relay, now)
         self._heartbeat.beat(now)

@@ -350,6 +350,16 @@ def test_quicker_relay_is_taken_once_both_are_measured() -> None:
     assert active(paths) is None and paths.relays == ()
 
 
+def test_relay_is_doubted_when_the_peer_does_not_answer() -> None:
+    paths = machine()
+    paths.add_relay(RELAY, 0.0)
+    paths.challenge(5.0)
+    paths.challenge(5.5)
+    assert paths.poll_doubted() is None
+    paths.handle_timeout(6.0)
+    assert [paths.poll_doubted(), paths.poll_doubted()] == [RELAY, None]
+
+
 def test_path_that_is_no_relay_is_refused_as_one() -> None:
     with pytest.raises(StateError):
         machine().add_relay(HERE, 0.0)
