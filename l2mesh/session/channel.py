@@ -161,6 +161,12 @@ class Channel:
             if each.due is not None and each.due <= now:
                 each.due = None
 
+    def path_changed(self) -> None:
+        """What is in flight went by a path that is dead: it is repeated at once, as if first sent."""
+        for each in self._in_flight.values():
+            each.due = None
+            each.rto = FIRST_RTO_S / 2
+
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is next needed, None: not at all."""
         due = (each.due for each in self._in_flight.values() if each.due is not None)

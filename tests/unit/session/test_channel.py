@@ -255,3 +255,15 @@ def test_every_message_arrives_once_and_in_order(seed: int, sizes: list[int], lo
         for channel in ends:
             channel.handle_timeout(now)
     assert got == (sent[1], sent[0])
+
+
+def test_a_new_path_is_used_at_once_for_what_is_in_flight() -> None:
+    channel = Channel()
+    channel.send(b"x", 2, 0.0)
+    now = 0.0
+    for _ in range(4):
+        chunks(channel, now)
+        now = channel.next_timeout() or 0.0
+    channel.path_changed()
+    assert chunks(channel, 2.0) == [Chunk(0, BOTH, b"x")]
+    assert channel.next_timeout() == 2.25
