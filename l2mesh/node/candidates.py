@@ -110,6 +110,10 @@ class Candidates(Part):
         self._save_at = self._save_at or now + SAVE_S
 
     def local_endpoints_changed(self, now: float) -> None:
+        """We may have moved: ask everybody along the present paths, which shows our new place."""
+        for peer in list(self.core.peers.values()):
+            peer.paths.add_candidates([], Kind.TOLD, now, again=True)
+            self.core.touch(peer, now)
         self.offer_all(now)
 
     def next_timeout(self) -> float | None:

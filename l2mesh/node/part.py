@@ -48,6 +48,9 @@ class Part:
     def path_changed(self, peer: Peer, now: float) -> None:
         """The peer is reached by another path, or by none."""
 
+    def relay_doubted(self, peer: Peer, relay: int, now: float) -> None:
+        """The peer does not answer, and a relay to it may be why."""
+
     def observed(self, peer: Peer, endpoint: Endpoint, now: float) -> None:
         """The peer says from which endpoint it sees us."""
 

@@ -67,10 +67,15 @@ def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
                 _send_probe(core, peer, nonce, path)
             case PathChanged(path, size):
                 core.emit(SetPath(peer.fingerprint, path, size))
+                for channel in peer.channels.values():
+                    channel.path_changed()
                 for part in core.parts:
                     part.path_changed(peer, now)
             case PeerSilent():
                 peer.sessions.restart(now)
+    while (path := peer.paths.poll_doubted()) is not None:
+        for part in core.parts:
+            part.relay_doubted(peer, path.relay, now)
     return progress
 
 

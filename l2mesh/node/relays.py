@@ -161,6 +161,14 @@ class Relays(Part):
             if leg.planet == peer.fingerprint:
                 self._attach(relay, peer, now)
 
+    def relay_doubted(self, peer: Peer, relay: int, now: float) -> None:
+        """Its planet is gone or knows us by an old endpoint; either shows when it is asked."""
+        leg = self.legs.get(relay)
+        planet = self.core.peers.get(leg.planet) if leg is not None else None
+        if planet is not None:
+            planet.paths.challenge(now)
+            self.core.touch(planet, now)
+
     def next_timeout(self) -> float | None:
         due = [wish.due for wish in self.wishes.values()]
         if self.legs:
