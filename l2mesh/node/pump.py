@@ -67,6 +67,7 @@ def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
                 _send_probe(core, peer, nonce, path)
             case PathChanged(path, size):
                 core.emit(SetPath(peer.fingerprint, path, size))
+                peer.last_path = peer.last_path if path is not None else None
                 for channel in peer.channels.values():
                     channel.path_changed()
                 for part in core.parts:

@@ -158,16 +158,20 @@ class Relays(Part):
 
     def path_changed(self, peer: Peer, now: float) -> None:
         for relay, leg in list(self.legs.items()):
-            if leg.planet == peer.fingerprint:
-                self._attach(relay, peer, now)
+            if leg.planet != peer.fingerprint:
+                continue
+            self._attach(relay, peer, now)
+            if peer.path is None:
+                self._want_another(leg.peer, now)
 
     def relay_doubted(self, peer: Peer, relay: int, now: float) -> None:
-        """Its planet is gone or knows us by an old endpoint; either shows when it is asked."""
+        """Its planet is gone or knows us by an old endpoint; ask it, and meanwhile another one."""
         leg = self.legs.get(relay)
         planet = self.core.peers.get(leg.planet) if leg is not None else None
         if planet is not None:
             planet.paths.challenge(now)
             self.core.touch(planet, now)
+            self._want_another(peer.fingerprint, now)
 
     def next_timeout(self) -> float | None:
         due = [wish.due for wish in self.wishes.values()]
@@ -184,6 +188,15 @@ class Relays(Part):
             self._renew(now)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _want_another(self, fingerprint: bytes, now: float) -> None:
+        """A relay at a planet that has none for this peer, if there is such a planet."""
+        having = {leg.planet for leg in self.legs.values() if leg.peer == fingerprint}
+        if fingerprint in self.wishes or fingerprint not in self.core.peers:
+            return
+        if any(planet.fingerprint not in having for planet in self.planets.live()):
+            self.wishes[fingerprint] = Wish(asked=having, due=now)
+            self._ask(fingerprint, now)
 
     def _ask(self, fingerprint: bytes, now: float) -> None:
         """Ask the nearest planet not asked in this round, or pause and begin a new round."""
