@@ -62,7 +62,7 @@ class Daemon:
         return self
 
     def wait_ready(self, timeout: float = _START_TIMEOUT_S) -> Self:
-        """Wait until it answers: LabError with its log if it ends, WaitTimeout after `timeout` s."""
+        """Wait until it answers; LabError with its log if it ends, WaitTimeout if it is late."""
         wait_until(self._answers, timeout, what=f"{self._started().name} to answer")
         return self
 
