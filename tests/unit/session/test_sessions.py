@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 from typing import TypeGuard
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from l2mesh.crypto import Cipher
 from l2mesh.datapath.interface import InstallReceive, InstallSend, RemoveSend, RemoveSession
@@ -784,3 +787,121 @@ def test_opened_init_cannot_be_answered_for_another_role() -> None:
             crypto=CRYPTO,
             random=bytes,
         )
+
+
+def test_no_common_cipher_is_refused_and_leaves_nothing() -> None:
+    world = World()
+    world.accept()
+    world.a.sessions._ciphers = frozenset({Cipher.AES_256_GCM})
+    world.b.sessions._ciphers = frozenset({Cipher.CHACHA20_POLY1305})
+    world.connect()
+    assert set(world.b.refused) == {Refusal.CIPHER}
+    assert len(world.b.indices) == 0 and world.b.log == []
+
+
+def test_network_withdrawn_during_a_handshake_gets_no_index() -> None:
+    world = World()
+    world.accept()
+    world.a.sessions.connect(world.now)
+    world.pump(world.a)
+    world.a.sessions.withdraw(NETWORK, world.now)
+    world.run(1.0)
+    assert {each.network for each in world.a.receive.values()} == {0}
+    assert len(world.a.indices) == 1
+    assert not world.frame(world.a, "x")
+
+
+def test_network_accepted_anew_during_a_handshake_is_announced_by_its_new_index() -> None:
+    world = World()
+    world.accept()
+    world.a.sessions.connect(world.now)
+    world.pump(world.a)
+    world.a.sessions.accept(NETWORK, b"\x02" * 12, world.now)
+    world.run(1.0)
+    assert world.a.sessions.unannounced(world.a.sessions.current or 0) == (NETWORK,)
+    assert world.frame(world.b, "x")
+    world.run(1.0)
+    assert world.a.got == ["x"] and world.a.lost == 0
+
+
+def test_spent_receive_indices_leave_a_session_without_the_network() -> None:
+    world = connected()
+    while len(world.a.indices) < 1 << 16:
+        world.a.indices.allocate(world.now)
+    world.a.sessions.accept(NETWORK + 1, None, world.now)
+    world.pump(world.a)
+    current = world.a.sessions.current or 0
+    assert world.a.sessions.announcements(current, NETWORK + 1) == ()
+    assert len(world.a.sessions.announcements(current, NETWORK)) == 1
+
+
+VERBS = ["connect", "restart", "accept", "withdraw", "tell", "drop", "close", "replay", "spend"]
+PAUSES_S = [0.0, 0.01, 0.3, 4.0, 70.0]
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    steps=st.lists(
+        st.tuples(st.sampled_from(VERBS), st.booleans(), st.sampled_from(PAUSES_S)),
+        max_size=25,
+    ),
+    loss=st.sampled_from([0.0, 0.3, 0.9]),
+)
+@settings(max_examples=60)
+def test_whatever_happens_the_pair_recovers(
+    seed: int, steps: list[tuple[str, bool, float]], loss: float
+) -> None:
+    """No send key twice, no index twice (`Host.execute` checks), and in the end frames flow."""
+    world, random = World(), Random(seed)
+    world.drop = lambda _host, _packet: random.random() < loss
+    for verb, is_a, pause in steps:
+        act(world, world.a if is_a else world.b, verb, random)
+        world.run(pause)
+    world.drop = lambda _host, _packet: False
+    world.run(40.0)
+    # what a node does when nothing comes back: begin anew, meet again, tell indices
+    for host in (world.a, world.b):
+        host.sessions.accept(NETWORK, None, world.now)
+    world.a.sessions.restart(world.now)
+    world.pump(world.a)
+    world.run(2.0)
+    for host in (world.a, world.b):
+        act(world, host, "tell", random)
+    world.run(2.0)
+    assert world.agreed()
+    for host in (world.a, world.b):
+        assert world.frame(host, f"from {host.name}")
+    world.run(1.0)
+    assert world.a.got[-1:] == ["from b"] and world.b.got[-1:] == ["from a"]
+    world.run(2000.0)
+    for host in (world.a, world.b):
+        assert host.sessions.current is None
+        assert len(host.indices) == 0 and not host.receive and not host.control
+
+
+def act(world: World, host: Host, verb: str, random: Random) -> None:
+    sessions, current = host.sessions, host.sessions.current
+    match verb:
+        case "connect":
+            sessions.connect(world.now)
+        case "restart":
+            sessions.restart(world.now)
+        case "accept":
+            sessions.accept(NETWORK, random.choice([None, b"\x02" * 12]), world.now)
+        case "withdraw":
+            sessions.withdraw(NETWORK, world.now)
+        case "tell" if current is not None:
+            world.announce(host, current, NETWORK)
+        case "drop" if current is not None:
+            sessions.drop(current, world.now)
+        case "close":
+            sessions.close(world.now)
+        case "spend" if current is not None:
+            sessions.key_spent(current, world.now)
+        case "replay":  # to its receiver, or reflected
+            heard = [each for _, each in world.sent if isinstance(each, bytes)]
+            if heard:
+                world.arrive(host, random.choice(heard))
+        case _:
+            pass
+    world.pump(host)
