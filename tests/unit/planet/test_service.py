@@ -1,0 +1,164 @@
+"""The planet's files and command line, without a running planet."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from l2mesh.crypto import SodiumCrypto
+from l2mesh.errors import ConfigError
+from l2mesh.runtime.underlay import Listen
+from l2mesh.service.state import StateDirectory
+from planet.directory import FirstClaim
+from planet.main import main
+from planet.service.claims import ClaimsFile
+from planet.service.daemon import Daemon, Options
+
+CRYPTO = SodiumCrypto()
+CLAIMS = [FirstClaim(bytes([number]) * 5, bytes([number]) * 128) for number in range(1, 5)]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    output = capsys.readouterr()
+    assert isinstance(end.value.code, int)
+    return end.value.code, output.out, output.err
+
+
+def test_claims_outlive_a_restart(state: Path) -> None:
+    file = ClaimsFile(StateDirectory(state))
+    assert file.read() == []
+    file.append(CLAIMS[:2])
+    file.append(CLAIMS[2:])
+    file.close()
+    assert ClaimsFile(StateDirectory(state)).read() == CLAIMS
+    assert (state / "directory").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("cut", [1, 5, 135])
+def test_row_cut_off_by_a_kill_costs_only_itself(state: Path, cut: int) -> None:
+    file = ClaimsFile(StateDirectory(state))
+    file.append(CLAIMS)
+    file.close()
+    path = state / "directory"
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert file.read() == CLAIMS[:3]
+    file.append(CLAIMS[3:])
+    file.close()
+    assert file.read() == CLAIMS
+
+
+def test_damaged_row_is_left_out(state: Path) -> None:
+    file = ClaimsFile(StateDirectory(state))
+    file.append(CLAIMS)
+    file.close()
+    data = bytearray((state / "directory").read_bytes())
+    data[136 + 20] ^= 1
+    (state / "directory").write_bytes(data)
+    assert file.read() == [CLAIMS[0], *CLAIMS[2:]]
+
+
+def test_identity_is_made_once(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = run(capsys, "identity", "--state", state, "-o", "json")
+    assert first == run(capsys, "identity", "-o", "json", "--state", state)
+    document = json.loads(first[1])
+    assert {"address", "fingerprint", "public"} < document.keys()
+    assert len(document["address"]) == 10 and len(document["public"]) == 171
+
+
+def test_world_is_created_shown_and_updated(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "world"
+    public = json.loads(run(capsys, "identity", "--state", state, "-o", "json")[1])["public"]
+    named = [f"{public}@192.0.2.1:9993", f"{public}@[2001:db8::1]:9993"]
+    create = ["world", "create", "--state", state, "--out", out, *named, "-o", "json"]
+    assert run(capsys, *create)[0] == 0
+    status, shown, _ = run(capsys, "world", "show", out, "-o", "json")
+    first = json.loads(shown)
+    assert status == 0 and first["revision"] == 1
+    assert first["planets"][0]["endpoints"] == ["192.0.2.1:9993", "[2001:db8::1]:9993"]
+    assert out.stat().st_mode & 0o777 == 0o644
+    (state / "world").write_bytes(out.read_bytes())
+    again = json.loads(run(capsys, *create)[1])
+    assert (again["id"], again["revision"]) == (first["id"], 2)
+
+
+def test_world_under_another_key_is_above_the_one_held(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    public = json.loads(run(capsys, "identity", "--state", state, "-o", "json")[1])["public"]
+    planet = f"{public}@192.0.2.1:9993"
+    held = state / "world"
+    run(capsys, "world", "create", "--state", state, "--out", held, planet)
+    run(capsys, "world", "create", "--state", other, "--out", tmp_path / "x", planet)
+    key = other / "world.key"
+    create = ["world", "create", "--state", state, "--key", key, "--out", tmp_path / "y", planet]
+    status, shown, _ = run(capsys, *create, "-o", "json")
+    assert status == 0 and json.loads(shown)["revision"] == 2
+    key.chmod(0o644)
+    status, _, errors = run(capsys, *create)
+    assert status == 1 and errors.startswith("error: ") and "hint: run: chmod 600" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "--tls", "192.0.2.1:443"], "not in this release"),
+        (["serve", "--listen", "everywhere"], "everywhere"),
+        (["serve", "--advertise", "192.0.2.1"], "192.0.2.1"),
+        (["world", "create", "--out", "x", "nobody@192.0.2.1:1"], "public identity"),
+        (["world", "create", "--out", "x", "nobody"], "PUBLIC@ADDR:PORT"),
+        (["dance"], "dance"),
+    ],
+)
+def test_wrong_usage_is_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, errors = run(capsys, *arguments)
+    assert status == 2 and out == ""
+    assert errors.startswith("error: ") and said in errors and "hint: " in errors
+
+
+def test_status_without_a_planet_is_3(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, errors = run(capsys, "status", "--state", state, "-o", "json")
+    assert status == 3 and out == "" and "no planet answers" in errors
+
+
+def test_damaged_world_file_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "world"
+    path.write_text("l2mesh-world:AAAA\n")
+    assert run(capsys, "world", "show", path)[0] == 1
+    assert run(capsys, "world", "show", tmp_path / "none")[0] == 1
+
+
+def options(state: Path) -> Options:
+    return Options(state=state, listen=Listen("127.0.0.1", 0))
+
+
+def test_planet_cannot_start_in_a_world_without_itself(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = json.loads(run(capsys, "identity", "--state", tmp_path / "o", "-o", "json")[1])
+    planet = f"{other['public']}@192.0.2.1:9993"
+    run(capsys, "world", "create", "--state", state, "--out", state / "world", planet)
+    with pytest.raises(ConfigError, match="own identity"):
+        Daemon(options(state))
+
+
+def test_planet_cannot_start_with_files_that_others_may_read(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "identity", "--state", state)
+    os.chmod(state / "identity.secret", 0o640)
+    with pytest.raises(ConfigError, match="others"):
+        Daemon(options(state))
