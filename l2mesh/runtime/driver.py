@@ -27,8 +27,10 @@ from functools import partial
 from typing import Any, Final, Generic, TypeVar, get_args
 
 from l2mesh.datapath.interface import Command, Endpoint, Engine, Transmit, Upcall
+from l2mesh.runtime.alarm import Alarm
 from l2mesh.runtime.clock import Clock
 from l2mesh.runtime.core import Core
+from l2mesh.runtime.faults import FaultLog
 from l2mesh.runtime.underlay import Underlay
 
 __all__ = ["BATCH", "Driver"]
@@ -47,12 +49,6 @@ FRAME_BYTES: Final = 16384
 """Above the largest network MTU (9000) with tags; a longer frame is cut and still is a giant."""
 KNOWN_ENDPOINTS: Final = 4096
 """Endpoints kept as objects, so that a peer's datagrams do not each make one; then cleared."""
-LONGEST_SLEEP_S: Final = 5.0
-"""The loop's clock stops in suspend and ours does not: look again at least this often."""
-AFTER_ERROR_S: Final = 0.25
-"""A deadline that fails stays due; do not spin on it."""
-LOG_EVERY_S: Final = 1.0
-"""A fault that every packet brings about must not fill the disk with tracebacks."""
 
 _COMMANDS: Final[frozenset[type]] = frozenset(get_args(Command))
 _PORT_GONE: Final = frozenset({errno.EBADFD, errno.EBADF, errno.ENODEV, errno.ENXIO})
@@ -83,17 +79,17 @@ class Driver(Generic[EffectT]):
         self._fds: dict[int, int] = {}
         self._known: dict[Any, Endpoint] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._armed = float("inf")
+        self._alarm: Alarm | None = None
         self._core_due: float | None = None
         self._pumping = False
-        self._logged_at = float("-inf")
+        self._failed = FaultLog(clock, self._counters).note
 
     # --- life -----------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begins to read; call it inside the running event loop."""
         self._loop = asyncio.get_running_loop()
+        self._alarm = Alarm(self._loop, self._on_timer)
         for sock in self.underlay.sockets:
             self._loop.add_reader(sock.fileno(), partial(self._on_datagrams, sock.recvfrom))
         for network, fd in self._fds.items():
@@ -109,9 +105,9 @@ class Driver(Generic[EffectT]):
                 self._loop.remove_reader(sock.fileno())
         for network in list(self._fds):
             self.detach_port(network)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._loop = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._loop = self._alarm = None
 
     def attach_port(self, network: int, fd: int) -> None:
         """Reads frames of `network` from `fd` and writes them to it, one frame a call.
@@ -264,29 +260,12 @@ class Driver(Generic[EffectT]):
     # --- time -----------------------------------------------------------------------------------
 
     def _rearm(self, now: float) -> None:
-        """Sets the loop's timer if something is due before it; an early wake costs nothing.
-
-        The core's deadline moves only when the core is called, so it is not asked for each packet.
-        """
-        engine, core = self.engine.next_timeout(), self._core_due
-        due = now + LONGEST_SLEEP_S
-        if engine is not None and engine < due:
-            due = engine
-        if core is not None and core < due:
-            due = core
-        if due < self._armed and self._loop is not None:
-            self._arm(due, now)
-
-    def _arm(self, due: float, now: float) -> None:
-        assert self._loop is not None
-        if self._timer is not None:
-            self._timer.cancel()
-        self._armed = due
-        self._timer = self._loop.call_later(max(0.0, due - now), self._on_timer)
+        """Sets the timer. The core's deadline moves only when it is called, so it is not asked."""
+        if self._alarm is not None:
+            self._alarm.set(self.engine.next_timeout(), self._core_due, now)
 
     def _on_timer(self) -> None:
         now = self.clock()
-        self._armed, failed = float("inf"), False
         for name, machine in (("engine", self.engine), ("core", self.core)):
             due = machine.next_timeout()
             if due is None or due > now:
@@ -295,23 +274,13 @@ class Driver(Generic[EffectT]):
                 machine.handle_timeout(now)
             except Exception as error:  # noqa: BLE001 - nor one in a timer
                 self._failed(f"{name}.handle_timeout", error)
-                failed = True
-        if failed:
-            self._arm(now + AFTER_ERROR_S, now)
-            self._armed = float("-inf")  # nothing moves it forward
+                if self._alarm is not None:
+                    self._alarm.hold_off()
         self._send_outputs()
         self._converse(None, now)
         self._rearm(now)
 
     # --- what goes wrong ------------------------------------------------------------------------
-
-    def _failed(self, where: str, error: Exception) -> None:
-        """Counts a fault of ours, and logs it unless one was logged within the last second."""
-        self._counters["internal_errors"] += 1
-        now = self.clock()
-        if now - self._logged_at >= LOG_EVERY_S:
-            self._logged_at = now
-            logger.error("internal error in %s: %s", where, error, exc_info=error)
 
     def _on_read_error(self, network: int, error: OSError) -> None:
         if error.errno in _PORT_GONE:

@@ -10,6 +10,7 @@ What the network does to a datagram is no error of ours: it is dropped and count
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import socket
@@ -20,7 +21,7 @@ from typing import Final, NamedTuple
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import ConfigError
 
-__all__ = ["Listen", "Underlay", "parse_listen"]
+__all__ = ["SOCKET_MARK", "Listen", "Underlay", "parse_listen"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +32,13 @@ SHARED_PORT_TRIES: Final = 32
 
 HIGHEST_PORT: Final = 0xFFFF
 
+SOCKET_MARK: Final = 0x6C32
+"""On all we send, where we may set it: routing rules keep our datagrams out of our own networks."""
+
 # Numbers of include/uapi/asm-generic/socket.h, linux/in.h and linux/in6.h that `socket` lacks.
 SO_SNDBUFFORCE: Final = 32
 SO_RCVBUFFORCE: Final = 33
+SO_MARK: Final = 36
 IP_MTU_DISCOVER: Final = 10
 IPV6_MTU_DISCOVER: Final = 23
 PMTUDISC_PROBE: Final = 3
@@ -164,6 +169,8 @@ def _open_socket(family: socket.AddressFamily, host: str, port: int) -> socket.s
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)
         else:
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
+        with contextlib.suppress(PermissionError):
+            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, SOCKET_MARK)
         _set_buffer(sock, SO_RCVBUFFORCE, socket.SO_RCVBUF)
         _set_buffer(sock, SO_SNDBUFFORCE, socket.SO_SNDBUF)
         sock.bind((host, port))

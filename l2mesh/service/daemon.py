@@ -32,6 +32,7 @@ from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.underlay import Listen, Underlay
 from l2mesh.service.addresses import local_addresses, to_endpoints
 from l2mesh.service.api import ApiServer
+from l2mesh.service.defaultroute import remove_rules
 from l2mesh.service.devices import Devices
 from l2mesh.service.masters import MASTERS_FILE, Masters
 from l2mesh.service.methods import method_table
@@ -130,6 +131,9 @@ class Daemon:
         self.driver.pump()
         self.driver.close()
         self.devices.close()
+        if self.devices.had_default_route:
+            with contextlib.suppress(NetlinkFailure):
+                await self.netlink.run(remove_rules)
         await self.netlink.close()
         self.underlay.close()
         self.state.close()

@@ -17,12 +17,13 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
-from l2mesh.errors import ConfigError, L2meshError
+from l2mesh.errors import L2meshError
 from l2mesh.node.effects import ConfigureDevice, RemoveDevice
 from l2mesh.service import links
+from l2mesh.service.defaultroute import is_default
 from l2mesh.service.masters import Masters
 from l2mesh.service.netlink import Netlink
-from l2mesh.service.tap import Tap, default_names
+from l2mesh.service.tap import Tap, open_tap
 
 __all__ = ["Devices", "Ports"]
 
@@ -87,6 +88,8 @@ class Devices:
     ports: Ports
     masters: Masters
     changed: Changed
+    had_default_route: bool = False
+    """Whether routing rules were made, to be taken away at the end."""
     _devices: dict[int, Device] = field(default_factory=dict)
     _unmade: dict[int, ConfigureDevice] = field(default_factory=dict)
     """What could not be made, to be tried again when links of the host change."""
@@ -198,7 +201,7 @@ class Devices:
     async def _make(self, wanted: ConfigureDevice) -> Device:
         """A new TAP, up, in its bridge, attached to the driver."""
         self._unmade[wanted.network] = wanted
-        tap = _open_tap(wanted)
+        tap = open_tap(wanted.network, wanted.name)
         device = Device(tap, wanted)
         try:
             await self.netlink.run(links.prepare, tap.name, wanted.mac.hex(":"), wanted.mtu)
@@ -255,6 +258,7 @@ class Devices:
         addresses = frozenset(wanted.addresses if is_free else ())
         extra = _BROADCAST_ROUTES if wanted.broadcast_route else ()
         routes = frozenset((*wanted.routes, *extra) if is_free else ())
+        self.had_default_route |= any(is_default(destination) for destination, _ in routes)
         if addresses != device.addresses or routes != device.routes:
             change = self.netlink.run(links.change_addresses, name, device.addresses, addresses)
             device.refused = await change
@@ -281,17 +285,3 @@ class Devices:
             self.ports.detach_port(network)
             device.tap.close()
             logger.info("device name=%s network=%016x is removed", device.tap.name, network)
-
-
-def _open_tap(wanted: ConfigureDevice) -> Tap:
-    """A TAP by the wanted name, or by the first free default one."""
-    if wanted.name is not None:
-        return Tap(wanted.name)
-    first: ConfigError | None = None
-    for name in default_names(wanted.network):
-        try:
-            return Tap(name)
-        except ConfigError as error:
-            first = first or error
-    assert first is not None
-    raise first

@@ -10,11 +10,13 @@ import contextlib
 import errno
 import logging
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, ip_interface, ip_network
+from ipaddress import IPv4Interface, IPv4Network, ip_interface, ip_network
 from pathlib import Path
 from typing import Any, Final
 
 from pyroute2.netlink.exceptions import NetlinkError
+
+from l2mesh.service.defaultroute import TABLE, add_rules, is_default
 
 __all__ = ["LinkState", "attach", "change_addresses", "change_routes", "link_state", "prepare"]
 
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 ROUTE_PROTOCOL: Final = 108
 """``proto`` of our routes ('l'), unused in iproute2's rt_protos."""
 SCOPE_LINK: Final = 253
+FAMILY_OF_VERSION: Final = {4: 2, 6: 10}
+"""AF_INET and AF_INET6."""
 ADDRESS_NODAD: Final = 0x02
 """IFA_F_NODAD: the controller gives an address to one member, so it is usable at once."""
 LAST_WITH_BROADCAST: Final = 30
@@ -112,6 +116,8 @@ def change_routes(
     for route in sorted(old - new, key=str):
         what = f"removing the route to {route[0]}"
         _tolerate(problems, what, errno.ESRCH, ip.route, "del", index, route)
+    for family in {ip_network(route[0]).version for route in new - old if is_default(route[0])}:
+        add_rules(ip, FAMILY_OF_VERSION[family])
     for route in sorted(new - old, key=str):
         _tolerate(problems, f"the route to {route[0]}", errno.EEXIST, ip.route, "add", index, route)
     return problems
@@ -152,12 +158,16 @@ def _address(text: str) -> dict[str, Any]:
 
 def _route(destination: str, via: str | None) -> dict[str, Any]:
     network = ip_network(destination)
-    arguments: dict[str, Any] = {"dst": str(network), "proto": ROUTE_PROTOCOL}
-    if network.version != 4:  # noqa: PLR2004 - the version of IP
-        arguments["family"] = 10  # AF_INET6
+    arguments: dict[str, Any] = {
+        "dst": str(network),
+        "proto": ROUTE_PROTOCOL,
+        "family": FAMILY_OF_VERSION[network.version],
+    }
+    if is_default(destination):
+        arguments["table"] = TABLE
     if via is not None:
         arguments["gateway"] = via
-    elif network.version == 4:  # noqa: PLR2004
+    elif isinstance(network, IPv4Network):
         arguments["scope"] = SCOPE_LINK
     return arguments
 

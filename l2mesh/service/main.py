@@ -7,6 +7,7 @@ usage. Secrets stay out of core dumps.
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from l2mesh.service.daemon import Options
 
 __all__ = ["main"]
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_WORLD: Final = Path("/etc/l2mesh/world")
 DEFAULT_SOCKET: Final = Path("/run/l2mesh/node.sock")
@@ -122,5 +125,8 @@ async def _serve(options: Options, stop: asyncio.Event) -> None:
         await daemon.start()
         await stop.wait()
     finally:
-        async with asyncio.timeout(STOP_WITHIN_S):
-            await daemon.stop()
+        try:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await daemon.stop()
+        except TimeoutError:  # the kernel takes the devices with the process
+            logger.error("not everything ended within %g s", STOP_WITHIN_S)  # noqa: TRY400

@@ -15,7 +15,7 @@ import pytun
 
 from l2mesh.errors import ConfigError
 
-__all__ = ["Tap", "check_name", "default_names"]
+__all__ = ["Tap", "check_name", "default_names", "open_tap"]
 
 PREFIX: Final = "l2m"
 NAME_BYTES: Final = 15
@@ -72,6 +72,20 @@ class Tap:
         if self._is_open:
             self._is_open = False
             self._device.close()
+
+
+def open_tap(network: int, name: str | None) -> Tap:
+    """A network's TAP by the wanted name, or by the first default one that is free."""
+    if name is not None:
+        return Tap(name)
+    first: ConfigError | None = None
+    for candidate in default_names(network):
+        try:
+            return Tap(candidate)
+        except ConfigError as error:
+            first = first or error
+    assert first is not None
+    raise first
 
 
 def _cannot_make(name: str, error: OSError) -> ConfigError:

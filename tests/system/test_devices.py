@@ -157,6 +157,26 @@ def test_routes_are_ours_and_only_for_broadcast_if_wanted(host: Host, devices: D
     assert shown.split() == ["10.77.0.0/16", "via", "10.9.0.1", "dev", DEVICE]
 
 
+def test_default_route_carries_everything_but_our_own_datagrams(
+    host: Host, devices: DeviceHost
+) -> None:
+    host.ip("link", "add", "wan", "type", "veth")
+    host.ip("addr", "add", "192.0.2.2/24", "dev", "wan")
+    host.ip("link", "set", "veth0", "up")
+    host.ip("link", "set", "wan", "up")
+    host.ip("route", "add", "default", "via", "192.0.2.1")
+    routes = [["0.0.0.0/0", "10.9.0.1"], ["::/0", "fd09::1"]]
+    assert devices.configure(routes=routes) == [DEVICE, None]
+
+    def way(*words: str) -> str:
+        return str(host.ip_json("route", "get", *words)[0]["dev"])
+
+    assert way("198.51.100.1") == DEVICE == way("2001:db8::1")
+    assert way("198.51.100.1", "mark", "0x6c32") == "wan" == way("192.0.2.9")
+    devices.configure()
+    assert way("198.51.100.1") == "wan"
+
+
 def test_refused_route_is_told_and_stops_nothing(host: Host, devices: DeviceHost) -> None:
     _, problem = devices.configure(routes=[["10.77.0.0/16", "192.0.2.1"]])
     assert "10.77.0.0/16" in problem
