@@ -162,7 +162,7 @@ class Channel:
                 each.due = None
 
     def path_changed(self) -> None:
-        """What is in flight went by a path that is dead: it is repeated at once, as if first sent."""
+        """What is in flight went by a dead path: it is repeated at once, as if first sent."""
         for each in self._in_flight.values():
             each.due = None
             each.rto = FIRST_RTO_S / 2
