@@ -65,8 +65,8 @@ class Members(Part):
         self._queue: deque[tuple[bytes, Join]] = deque()
         self._new = TokenBucket(NEW_PER_S, NEW_BURST, 0.0)
         self._joins: dict[bytes, TokenBucket] = {}
-        self._asked: set[tuple[int, bytes]] = set()
-        """(network, member) whose revocations we want back."""
+        self._asked: dict[tuple[int, bytes], Reported] = {}
+        """(network, member) whose revocations we want back -> what it reported."""
         self._pushed: dict[int, float] = {}
         self._queue_at: float | None = None
 
@@ -133,10 +133,10 @@ class Members(Part):
     def receive_revocations(self, peer: Peer, message: Revocations, now: float) -> None:
         """Revocations that we have lost and asked for; our own signature makes them true."""
         key = message.network, peer.fingerprint
-        if key not in self._asked:
+        reported = self._asked.pop(key, None)
+        if reported is None:
             self.core.refuse("unasked_revocations")
             return
-        self._asked.discard(key)
         network = self._network(message.network)
         try:
             held = self.issuer.open_revocations(message.network, message.object)
@@ -151,6 +151,7 @@ class Members(Part):
                 peer.fingerprint.hex()[:10],
             )
             self.book.merge_revocations(network.id, held)
+            self.book.raise_above(network.id, peer.fingerprint, reported)
             self.refresh(now)
 
     # --- pushing --------------------------------------------------------------------------------
@@ -261,14 +262,18 @@ class Members(Part):
         return self.book.record(join.network, request, self.core.settings.unix_now())
 
     def _compare(self, peer: Peer, member: Member, reported: Reported, now: float) -> None:
-        """A member that holds more than we issued tells us that our store is an old backup."""
+        """A member that holds more than we issued tells us that our store is an old backup.
+
+        Lost revocations are fetched first, so that nobody whom they void is issued anything.
+        """
         network = self._network(member.network)
         if network is None:
             return
         ours = network.numbers
         if reported.revocations > ours.revocations:
-            self._asked.add((network.id, peer.fingerprint))
+            self._asked[network.id, peer.fingerprint] = reported
             self.core.send(peer, Want(network.id, ours.revocations), now)
+            return
         is_ahead = (
             reported.config > ours.config
             or reported.roster > ours.roster
@@ -301,4 +306,5 @@ class Members(Part):
     def _forget(self, peer: Peer) -> None:
         for online in self._online.values():
             online.pop(peer.fingerprint, None)
-        self._asked = {key for key in self._asked if key[1] != peer.fingerprint}
+        for key in [key for key in self._asked if key[1] == peer.fingerprint]:
+            del self._asked[key]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from controller.cli.options import PREFIX, config_option, state_of, state_option
+from l2mesh.cli.failure import Failure
 from l2mesh.cli.output import output_option, show
 from l2mesh.errors import L2meshError
 
@@ -95,16 +96,16 @@ async def _serve(options: Options, stop: asyncio.Event) -> None:
 @click.pass_context
 def identity(context: click.Context) -> None:
     """Who this controller is; makes the identity if there is none."""
-    from controller.service.daemon import RESERVED
     from l2mesh.address import format_address, format_fingerprint
     from l2mesh.crypto import SodiumCrypto
     from l2mesh.identity import address_of
     from l2mesh.service.state import StateDirectory
 
     crypto = SodiumCrypto()
-    public = (
-        StateDirectory(state_of(context), reserved=RESERVED).identity(crypto, os.urandom).public
-    )
+    try:
+        public = StateDirectory(state_of(context)).identity(crypto, os.urandom).public
+    except L2meshError as error:
+        raise Failure("failed", str(error), hint=error.hint) from error
     address = address_of(public.fingerprint, crypto)
     assert address is not None  # only admissible identities are drawn
     document = {

@@ -142,6 +142,7 @@ def _migrate(connection: Connection, path: Path) -> None:
 
 
 def _damaged(path: Path, reason: str) -> ConfigError:
+    reason = " ".join(reason.replace("*", " ").split())
     return ConfigError(
         f"{path} is damaged: {reason}; nothing in it was changed",
         hint="restore it from a backup, or move it away to begin without networks",

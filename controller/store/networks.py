@@ -126,26 +126,28 @@ def raise_above(edit: Edit, member: Member, reported: Reported) -> bool:
 def merge_revocations(edit: Edit, held: Revocations) -> None:
     """Revocations that we once signed and have lost: take them back and go above them.
 
-    Whoever they revoke is no member any more, whatever the restored rows say.
+    Whoever they revoke is refused from now on, whatever the restored rows say: whether it was
+    admitted again in the time that was lost, nobody knows, and an administrator can repeat that.
     """
     ours = {
         each.fingerprint: each.serial for each in load_revoked(edit.connection, edit.network.id)
     }
     for fingerprint, serial in held.revoked:
-        if serial > ours.get(fingerprint, 0):
-            edit.write_revocation(fingerprint, serial)
-            member = edit.member(fingerprint)
-            if member is None or member.standing is not Standing.AUTHORIZED:
-                continue
-            if member.serial <= serial:
-                log.warning("network=%s: a lost revocation came back", edit.key)
-                edit.update_member(member, standing=Standing.DENIED)
+        if serial <= ours.get(fingerprint, 0):
+            continue
+        member = edit.member(fingerprint)
+        if member is not None and member.standing is Standing.AUTHORIZED:
+            log.warning("network=%s: member %s is refused again", edit.key, member.address.hex())
+            edit.update_member(member, standing=Standing.DENIED)
+            serial = max(serial, member.serial)  # noqa: PLW2901 - issued since the restore
+        edit.write_revocation(fingerprint, serial)
     minimum = max(edit.numbers.minimum_epoch, held.minimum_epoch)
     edit.raise_numbers(
         revocations=max(edit.numbers.revocations, held.revision) + 1,
         minimum_epoch=minimum,
         epoch=max(edit.numbers.epoch, minimum),
-        serial=max([edit.numbers.serial, *(serial for _, serial in held.revoked)]),
+        serial=max([edit.numbers.serial, *(serial for _, serial in held.revoked)]) + MARGIN,
+        roster=edit.numbers.roster + MARGIN,
     )
     _reissue_all(edit)
 
