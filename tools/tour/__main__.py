@@ -28,6 +28,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if os.geteuid() != 0:
         print("error: namespaces and TAP devices need root: sudo ./tools/demo", file=sys.stderr)
         return 1
+    # Background jobs of scripts start with Ctrl-C ignored; an interrupt must end us all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     directory = Path(tempfile.mkdtemp(prefix="l2mesh-demo-"))
     out = sys.stderr if options.output == "json" else sys.stdout
     transcript = Transcript(out, directory=str(directory), verbose=options.verbose)
