@@ -112,8 +112,8 @@ class Daemon:
             self._adopt_file(self.options.world)
         self._tasks.append(asyncio.create_task(self.devices.run(), name="devices"))
         self.driver.on_port_lost = self.devices.lost
-        await self._look_at_addresses()
         self._watch = LinkWatch(self._links_changed)
+        await self._look_at_addresses()
         self.driver.start()
         await self.api.start()
         logger.info("address=%s listens on port=%d", self.address.hex(), self.underlay.port)

@@ -1,0 +1,287 @@
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from l2mesh.datapath.interface import Endpoint, FdbEntry
+from l2mesh.errors import ConfigError, StateError
+from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
+from l2mesh.service import methods
+from l2mesh.service.api import ApiError
+from l2mesh.service.methods import method_table
+from tests.unit.runtime.fakes import FakeEngine
+
+NETWORK = 0x89E92CEEE5000001
+ID = "89e92ceee5000001"
+VIEW = NetworkView(
+    id=NETWORK,
+    name="lan",
+    status="requesting",
+    reason="",
+    mac=None,
+    device=None,
+    mtu=None,
+    addresses=(),
+    bridge=None,
+    revision=0,
+)
+PEER = PeerView(
+    address=bytes.fromhex("2222222222"),
+    fingerprint=bytes(32),
+    name="bob",
+    path="relay",
+    endpoint=Endpoint("2001:db8::1", 9993),
+    via=bytes.fromhex("1111111111"),
+    rtt_ms=1.5,
+    loss=0.0,
+    cipher="aes_256_gcm",
+    tx_bytes=1,
+    rx_bytes=2,
+    networks=(NETWORK,),
+)
+PLANET = PlanetView(bytes.fromhex("1111111111"), bytes(32), None, None, "connecting")
+
+
+class FakeNode:
+    def __init__(self) -> None:
+        self.views: list[NetworkView] = []
+        self.calls: list[tuple[Any, ...]] = []
+        self.ping_errors: list[Exception] = []
+        self.ping_results: list[PingResult | None] = []
+        self.is_online = True
+
+    def networks(self) -> list[NetworkView]:
+        return self.views
+
+    def peers(self, now: float) -> list[PeerView]:
+        return [PEER]
+
+    def planet_views(self) -> list[PlanetView]:
+        return [PLANET]
+
+    def address(self, fingerprint: bytes) -> bytes:
+        return fingerprint[:5]
+
+    def join(self, network: int, *, now: float, **options: object) -> None:
+        self.calls.append(("join", network, options))
+        if not self.views:
+            self.views = [VIEW]
+
+    def leave(self, network: int, now: float) -> None:
+        self.calls.append(("leave", network))
+
+    def set_option(self, network: int, key: str, value: str, now: float) -> None:
+        if key == "colour":
+            raise ConfigError("no setting 'colour'")
+        self.calls.append(("set", network, key, value))
+
+    def ping(self, who: str, now: float) -> int:
+        if self.ping_errors:
+            raise self.ping_errors.pop(0)
+        return 7
+
+    def ping_result(self, ping: int) -> PingResult | None:
+        return self.ping_results.pop(0) if self.ping_results else None
+
+
+class FakeDaemon:
+    """What the methods ask of a daemon."""
+
+    def __init__(self) -> None:
+        self.node = FakeNode()
+        self.engine = FakeEngine(NETWORK)
+        self.driver = SimpleNamespace(counters=lambda: {"underlay_send_emsgsize": 3})
+        self.names: dict[int, str] = {}
+        self.problems: dict[int, str] = {}
+        self.forgotten: list[int] = []
+        self.identity = SimpleNamespace(fingerprint=bytes(32))
+        self.address = bytes.fromhex("89e92ceee5")
+        self.now = 0.0
+        self.changes: list[Callable[[], None]] = []
+        self.devices = SimpleNamespace(
+            name=self.names.get,
+            problem=self.problems.get,
+            master=lambda network: None,
+            settled=self.settled,
+            forget=self.forgotten.append,
+        )
+
+    def clock(self) -> float:
+        self.now += 0.5
+        return self.now
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args, now=self.clock())
+
+    def health(self) -> list[str]:
+        return []
+
+    async def settled(self) -> None:
+        pass
+
+    async def network_changed(self) -> None:
+        """The next change that the test has prepared; none comes after those."""
+        if not self.changes:
+            await asyncio.Event().wait()
+        self.changes.pop(0)()
+
+    def change(self, **fields: Any) -> None:
+        self.node.views = [replace(self.node.views[0], **fields)]
+
+    async def ask(self, verb: str, **arguments: object) -> dict[str, Any]:
+        return await method_table(self)[verb].call(arguments)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def daemon() -> FakeDaemon:
+    return FakeDaemon()
+
+
+def test_only_what_changes_something_needs_the_right_to(daemon: FakeDaemon) -> None:
+    table = method_table(daemon)  # type: ignore[arg-type]
+    assert {verb for verb, method in table.items() if method.writes} == {"join", "leave", "set"}
+
+
+@pytest.mark.asyncio
+async def test_documents_speak_the_words_of_the_contract(daemon: FakeDaemon) -> None:
+    daemon.node.views = [replace(VIEW, mac=bytes(6), addresses=("10.9.0.1/24",))]
+    status = await daemon.ask("status")
+    assert status["planets"] == [
+        {"address": "1111111111", "endpoint": None, "rtt_ms": None, "state": "connecting"}
+    ]
+    (peer,) = (await daemon.ask("peers"))["peers"]
+    assert (peer["endpoint"], peer["via"], peer["networks"]) == (
+        "[2001:db8::1]:9993",
+        "1111111111",
+        [ID],
+    )
+    (network,) = (await daemon.ask("networks"))["networks"]
+    assert (network["id"], network["mac"]) == (ID, "00:00:00:00:00:00")
+    counters = await daemon.ask("counters")
+    assert counters["counters"] == {"frames_in": 1, "underlay_send_emsgsize": 3}
+
+
+@pytest.mark.asyncio
+async def test_fdb_names_peers_by_address(daemon: FakeDaemon) -> None:
+    daemon.node.views = [VIEW]
+    daemon.engine.fdb = lambda network, now: [  # type: ignore[method-assign]
+        FdbEntry(network, 5, b"\x02" + bytes(5), b"\x22" * 32, 1.26, static=False),
+        FdbEntry(network, 0, b"\x02" + bytes(5), None, 0.0, static=True),
+    ]
+    far, near = (await daemon.ask("fdb", network=ID))["entries"]
+    assert far == {
+        "network": ID,
+        "vlan": 5,
+        "mac": "02:00:00:00:00:00",
+        "peer": "2222222222",
+        "age_s": 1.3,
+        "static": False,
+    }
+    assert (near["peer"], near["static"]) == ("local", True)
+    with pytest.raises(ApiError) as caught:
+        await daemon.ask("fdb", network="89e92ceee5000002")
+    assert caught.value.code == "not_found"
+
+
+@pytest.mark.asyncio
+async def test_join_waits_for_the_network_and_its_device(daemon: FakeDaemon) -> None:
+    daemon.changes = [
+        lambda: daemon.change(status="ok"),
+        lambda: daemon.names.update({NETWORK: "l2m0"}),
+    ]
+    answer = await daemon.ask("join", target=ID, wait=30, device="l2m0")
+    assert (answer["status"], answer["device"], daemon.changes) == ("ok", "l2m0", [])
+    ((_, network, options),) = daemon.node.calls
+    assert (network, options) == (
+        NETWORK,
+        {"fingerprint": None, "token": None, "device": "l2m0"},
+    )
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "code"), [("denied", "denied"), ("not_found", "not_found"), ("error", "failed")]
+)
+async def test_refused_join_ends_at_once(daemon: FakeDaemon, status: str, code: str) -> None:
+    daemon.changes = [lambda: daemon.change(status=status, reason="because")]
+    with pytest.raises(ApiError, match="because") as caught:
+        await daemon.ask("join", target=ID, wait=30)
+    assert caught.value.code == code
+
+
+@pytest.mark.asyncio
+async def test_join_that_lasts_is_timed_out_and_kept(daemon: FakeDaemon) -> None:
+    with pytest.raises(ApiError, match="still waiting") as caught:
+        await daemon.ask("join", target=ID, wait=0.01)
+    assert caught.value.code == "timed_out"
+    assert (await daemon.ask("join", target=ID, wait=0))["status"] == "requesting"
+
+
+@pytest.mark.asyncio
+async def test_device_that_cannot_be_made_fails_the_join(daemon: FakeDaemon) -> None:
+    daemon.node.views = [replace(VIEW, status="ok")]
+    daemon.problems[NETWORK] = "an interface called x exists already"
+    with pytest.raises(ApiError, match="exists already"):
+        await daemon.ask("join", target=ID, wait=30)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wait", ["x", -1, 1e9])
+async def test_wait_that_makes_no_sense_is_refused(daemon: FakeDaemon, wait: object) -> None:
+    with pytest.raises(ApiError, match="wait is"):
+        await daemon.ask("join", target=ID, wait=wait)
+
+
+@pytest.mark.asyncio
+async def test_leave_forgets_the_bridge(daemon: FakeDaemon) -> None:
+    daemon.node.views = [VIEW]
+    assert (await daemon.ask("leave", network=ID))["id"] == ID
+    assert daemon.forgotten == [NETWORK]
+
+
+@pytest.mark.asyncio
+async def test_set_passes_options_on(daemon: FakeDaemon) -> None:
+    daemon.node.views = [VIEW]
+    await daemon.ask("set", network=ID, options={"bridge": "br0"})
+    assert daemon.node.calls == [("set", NETWORK, "bridge", "br0")]
+    nothing: tuple[object, ...] = ({}, None, [])
+    for options in nothing:
+        with pytest.raises(ApiError, match="nothing to set"):
+            await daemon.ask("set", network=ID, options=options)
+    with pytest.raises(ConfigError, match="colour"):
+        await daemon.ask("set", network=ID, options={"colour": "red"})
+
+
+@pytest.mark.asyncio
+async def test_ping_waits_for_a_session_and_its_answer(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "PING_POLL_S", 0)
+    daemon.node.ping_errors = [StateError("no session yet")]
+    daemon.node.ping_results = [
+        None,
+        PingResult(1.5, "direct", Endpoint("192.0.2.1", 1), None),
+    ]
+    answer = await daemon.ask("ping", who="bob")
+    assert (answer["rtt_ms"], answer["endpoint"], answer["via"]) == (1.5, "192.0.2.1:1", None)
+
+
+@pytest.mark.asyncio
+async def test_ping_without_answer_is_timed_out_and_nobody_not_found(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "PING_POLL_S", 0)
+    with pytest.raises(ApiError) as caught:
+        await daemon.ask("ping", who="bob")
+    assert caught.value.code == "timed_out"
+    daemon.node.ping_errors = [StateError("no session yet")] * 100
+    with pytest.raises(ApiError) as caught:
+        await daemon.ask("ping", who="bob")
+    assert caught.value.code == "timed_out"
+    daemon.node.ping_errors = [ConfigError("nobody")]
+    with pytest.raises(ApiError) as caught:
+        await daemon.ask("ping", who="bob")
+    assert caught.value.code == "not_found"
