@@ -96,6 +96,9 @@ def _receive_record(
             channel = peer.channels.setdefault(upcall.session, Channel())
             channel.receive_chunk(record, now)
             _dispatch(core, peer, channel, now)
+            if channel.is_broken:
+                core.refuse("broken_channel")
+                peer.sessions.drop(upcall.session, now)
         case Held():
             for part in core.parts:
                 part.receive_held(peer, record, now)

@@ -240,6 +240,9 @@ class Networks(Part):
         )
 
     def session_live(self, peer: Peer, session: int, now: float, *, initiator: bool) -> None:
+        for network in peer.sessions.unannounced(session):
+            if (untold := self.joined.get(network)) is not None:
+                self.announce(untold, peer, now)
         for joined in list(self.joined.values()):
             if peer.fingerprint == joined.controller:
                 join.ask(self, joined, peer, now)
