@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import click
 
-from l2mesh.address import parse_fingerprint, parse_network_id
 from l2mesh.cli.client import request
 from l2mesh.errors import ConfigError
 
@@ -27,6 +26,8 @@ def ask(
 
 def check_network(text: str) -> str:
     """A network ID in lower case; ConfigError says what is wrong with it and shows one."""
+    from l2mesh.address import parse_network_id
+
     parse_network_id(text)
     return text.lower()
 
@@ -43,5 +44,7 @@ def check_target(text: str) -> str:
     network, at, fingerprint = text.partition("@")
     check_network(network)
     if at:
+        from l2mesh.address import parse_fingerprint
+
         parse_fingerprint(fingerprint)
     return text.lower()

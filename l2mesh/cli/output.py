@@ -6,7 +6,6 @@ of control and direction characters; JSON escapes everything beyond ASCII.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -55,6 +54,8 @@ def is_json(context: click.Context) -> bool:
 def show(context: click.Context, document: dict[str, Any], lines: Iterable[str]) -> None:
     """Prints the document as JSON, or the lines for people."""
     if is_json(context):
+        import json
+
         click.echo(json.dumps(document, indent=2))
         return
     for line in lines:
