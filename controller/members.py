@@ -4,19 +4,17 @@ Whoever has joined in a live session is online; for each we know what it was tol
 After any change of a network, everybody online in it is brought up to date: revocations first, then
 the answer to its JOIN, then config, credential and roster. That happens at once, and at most ten
 times a second for a network, so that a hundred changes in a row make a few deltas.
-
-Strangers cost little: a JOIN of somebody new waits in a queue of 1,000 and is taken at 20 a second
-(each costs 2 MiB of hashing and an fsync), and a peer's JOINs beyond 5 a second are dropped.
+What strangers may cost is in `controller.door`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from controller.book import Book
+from controller.door import Door, Verdict
 from controller.issuer import Issuer
 from controller.model import Member, Network, Reported, Request, Standing
 from controller.policy import clean_name
@@ -26,19 +24,12 @@ from l2mesh.identity import address_of
 from l2mesh.node.core import Core
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
-from l2mesh.switch.limits import TokenBucket
 from l2mesh.wire.message import Join, JoinReply, JoinStatus, Leave, Message, Revocations, Want
 
 __all__ = ["Members"]
 
 log = logging.getLogger(__name__)
 
-NEW_PER_S: Final = 20
-NEW_BURST: Final = 100
-MAX_QUEUE: Final = 1000
-QUEUE_POLL_S: Final = 1 / NEW_PER_S
-JOINS_PER_S: Final = 5
-JOINS_BURST: Final = 20
 PUSH_EVERY_S: Final = 0.1
 """Between two pushes to a network's members."""
 REASONS: Final = {
@@ -62,13 +53,10 @@ class Members(Part):
         self._offer = offer
         self._online: dict[int, dict[bytes, Attendance]] = {}
         self._recorded = book.fingerprints()
-        self._queue: deque[tuple[bytes, Join]] = deque()
-        self._new = TokenBucket(NEW_PER_S, NEW_BURST, 0.0)
-        self._joins: dict[bytes, TokenBucket] = {}
+        self._door = Door()
         self._asked: dict[tuple[int, bytes], Reported] = {}
         """(network, member) whose revocations we want back -> what it reported."""
         self._pushed: dict[int, float] = {}
-        self._queue_at: float | None = None
 
     def is_online(self, network: int, fingerprint: bytes) -> bool:
         """Whether a member has a session in which it has joined this network."""
@@ -93,38 +81,40 @@ class Members(Part):
 
     def peer_removed(self, peer: Peer, now: float) -> None:
         self._forget(peer)
-        self._joins.pop(peer.fingerprint, None)
+        self._door.forget(peer.fingerprint)
 
     def next_timeout(self) -> float | None:
         due = [self._pushed.get(network, 0.0) + PUSH_EVERY_S for network in self.book.changed]
-        if self._queue_at is not None:
-            due.append(self._queue_at)
+        if self._door.due is not None:
+            due.append(self._door.due)
         return min(due, default=None)
 
     def handle_timeout(self, now: float) -> None:
-        self._take_queue(now)
+        while (waiting := self._door.next_in(now)) is not None:
+            peer = self.core.peers.get(waiting[0])
+            if peer is not None and peer.is_live:
+                self._admit(peer, waiting[1], now)
         self.refresh(now)
 
     # --- verbs ----------------------------------------------------------------------------------
 
     def receive_join(self, peer: Peer, join: Join, now: float) -> None:
         """Somebody asks to be let in, or a member says in a new session what it holds."""
-        bucket = self._joins.get(peer.fingerprint)
-        if bucket is None:
-            bucket = TokenBucket(JOINS_PER_S, JOINS_BURST, now)
-            self._joins[peer.fingerprint] = bucket
-        if not bucket.take(now):
+        if not self._door.hears(peer.fingerprint, now):
             self.core.refuse("join_rate")
         elif self._network(join.network) is None:
             self._reply(peer, join.network, JoinStatus.NOT_FOUND, "no such network", now)
-        elif self.book.member(join.network, peer.fingerprint) is not None or self._new.take(now):
+        elif self.book.member(join.network, peer.fingerprint) is not None:
             self._admit(peer, join, now)
-        elif len(self._queue) < MAX_QUEUE:
-            self._queue.append((peer.fingerprint, join))
-            self._queue_at = now + QUEUE_POLL_S
         else:
-            reason = "the controller has too many requests; this one is repeated later"
-            self._reply(peer, join.network, JoinStatus.ERROR, reason, now)
+            match self._door.knock(peer.fingerprint, join, now):
+                case Verdict.ENTER:
+                    self._admit(peer, join, now)
+                case Verdict.FULL:
+                    reason = "the controller has too many requests; this one is repeated later"
+                    self._reply(peer, join.network, JoinStatus.ERROR, reason, now)
+                case Verdict.WAIT:
+                    pass
 
     def receive_leave(self, peer: Peer, leave: Leave, now: float) -> None:
         """It hears of this network no more; it stays a member and may come back."""
@@ -207,13 +197,6 @@ class Members(Part):
         return True
 
     # --- joining --------------------------------------------------------------------------------
-
-    def _take_queue(self, now: float) -> None:
-        while self._queue and self._new.take(now):
-            fingerprint, join = self._queue.popleft()
-            if (peer := self.core.peers.get(fingerprint)) is not None and peer.is_live:
-                self._admit(peer, join, now)
-        self._queue_at = now + QUEUE_POLL_S if self._queue else None
 
     def _admit(self, peer: Peer, join: Join, now: float) -> None:
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller import members, push
+from controller import door, push
 from controller.model import Network
 from controller.settings import change_settings
 from l2mesh.address import network_id
@@ -130,15 +130,15 @@ def test_somebody_authorised_by_fingerprint_is_admitted_when_it_comes(world: Wor
 def test_new_people_wait_their_turn_and_members_do_not(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(members, "MAX_QUEUE", 50)
+    monkeypatch.setattr(door, "MAX_QUEUE", 50)
     network = world.network(public="true")
     known = joined(world, network)
-    crowd = [world.person() for _ in range(members.NEW_BURST + 60)]
+    crowd = [world.person() for _ in range(door.NEW_BURST + 60)]
     for person in crowd:
         world.join(person, network)
     served = [person for person in crowd if person.inbox]
     # the burst less `known`, and those beyond the queue, who are told to come again
-    assert len(served) == members.NEW_BURST - 1 + 11
+    assert len(served) == door.NEW_BURST - 1 + 11
     assert [told(person)[-1] for person in served[-11:]] == ["error"] * 11
     world.join(known.person, network)
     assert told(known.person)[0] == "ok"
@@ -146,16 +146,16 @@ def test_new_people_wait_their_turn_and_members_do_not(
     while (due := world.members.next_timeout()) is not None:
         now = max(now, due)
         world.members.handle_timeout(now)
-    assert now - NOW == pytest.approx(50 / members.NEW_PER_S, rel=0.2)
-    assert len(world.store.members(network.id)) == 1 + members.NEW_BURST - 1 + 50
+    assert now - NOW == pytest.approx(50 / door.NEW_PER_S, rel=0.2)
+    assert len(world.store.members(network.id)) == 1 + door.NEW_BURST - 1 + 50
 
 
 def test_a_peer_that_repeats_join_too_often_is_ignored(world: World) -> None:
     network = world.network()
     person = world.person()
-    for _ in range(members.JOINS_BURST + 5):
+    for _ in range(door.JOINS_BURST + 5):
         world.join(person, network)
-    assert len(told(person)) == members.JOINS_BURST
+    assert len(told(person)) == door.JOINS_BURST
     assert world.refused == ["join_rate"] * 5
 
 
