@@ -1,4 +1,4 @@
-"""What the cryptographic base costs in Python: `python -m tools.bench.primitives`."""
+"""What the cryptographic base costs in Python: `python -m tools.benchmark.primitives`."""
 
 import hmac
 import os
