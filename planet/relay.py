@@ -43,6 +43,8 @@ class Relay:
     right: bytes
     state: RelayState
     expires: float
+    told_at: float = 0.0
+    """When both clients heard RELAY_READY."""
 
     def other(self, client: bytes) -> bytes:
         """The client at the other end."""

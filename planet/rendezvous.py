@@ -9,7 +9,7 @@
 | OFFERED | answer no                          | -       | RELAY_FAILED refused        |
 | OFFERED | 5 s, or the peer has gone          | -       | RELAY_FAILED absent         |
 | AGREED  | both clients have a proven path    | READY   | RELAY_READY to both         |
-| READY   | request                            | READY   | RELAY_READY to who asks     |
+| READY   | request                            | READY   | RELAY_READY to both         |
 | READY   | a client's path moves              | READY   |                             |
 | READY   | a client has gone                  | -       | RELAY_GONE to the other     |
 | AGREED, READY | 90 s without RELAY_RENEW     | -       | RELAY_GONE to both          |
@@ -41,6 +41,8 @@ __all__ = ["Outcome", "Rendezvous"]
 
 MAX_WAITING: Final = 256
 """Requests of one client that wait for its offers to be answered."""
+TELL_AGAIN_S: Final = 3.0
+"""Between two RELAY_READY that the requests of one client cause at the other."""
 SWEEP_S: Final = 1.0
 """How often relays are looked through for those that have expired."""
 
@@ -191,6 +193,10 @@ class Rendezvous:
     def _request_again(self, relay: Relay, client: bytes, outcome: Outcome, now: float) -> None:
         if relay.state is RelayState.READY:
             outcome.tell(client, RelayReady(relay=relay.relay, peer=relay.other(client)))
+            if now >= relay.told_at + TELL_AGAIN_S:  # the other may have let go of it
+                relay.told_at = now
+                other = relay.other(client)
+                outcome.tell(other, RelayReady(relay=relay.relay, peer=client))
         elif relay.state is RelayState.OFFERED and client == relay.right:
             self._agree(relay, outcome, now)  # who asks for it consents to it
             self._continue(relay.left, outcome, now)
@@ -223,6 +229,7 @@ class Rendezvous:
             return
         relay.state = RelayState.READY
         relay.expires = now + LIFE_S
+        relay.told_at = now
         for client in (relay.left, relay.right):
             outcome.tell(client, RelayReady(relay=relay.relay, peer=relay.other(client)))
 

@@ -10,7 +10,7 @@ renewed every 30 s while the peer is kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from l2mesh.datapath.interface import AddRelayLeg, Path, RemoveRelayLeg
@@ -36,8 +36,10 @@ RENEW_S: Final = 30.0
 ASK_AGAIN_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 ANSWER_WITHIN_S: Final = 3.0
 """A planet that has not answered a request by then is passed over."""
+USELESS_S: Final = 5.0
+"""A leg over which no session came by then is asked for again."""
 UNUSED_S: Final = 15.0
-"""A leg over which no handshake came within this time is let go."""
+"""A leg whose peer is forgotten is let go after this time: it may yet call."""
 MAX_STRANGERS: Final = 64
 MAX_LEGS: Final = 4096
 
@@ -85,10 +87,12 @@ class Relays(Part):
     def want(self, peer: Peer, now: float) -> None:
         """Have a relay to this peer, now or as soon as a planet has both of us."""
         fingerprint = peer.fingerprint
-        if fingerprint in self.wishes or any(leg.peer == fingerprint for leg in self.legs.values()):
+        has_leg = any(leg.peer == fingerprint for leg in self.legs.values())
+        if fingerprint in self.wishes or (has_leg and peer.is_live):
             return
-        self.wishes[fingerprint] = Wish(due=now)
-        self._ask(fingerprint, now)
+        self.wishes[fingerprint] = Wish(due=now + USELESS_S if has_leg else now)
+        if not has_leg:
+            self._ask(fingerprint, now)
 
     # --- verbs ----------------------------------------------------------------------------------
 
@@ -114,7 +118,11 @@ class Relays(Part):
         """A relay stands."""
         if not self.planets.is_planet(planet.fingerprint) or len(self.legs) >= MAX_LEGS:
             return
-        self.wishes.pop(ready.peer, None)
+        peer, wish = self.core.peers.get(ready.peer), self.wishes.get(ready.peer)
+        if wish is not None and (peer is None or peer.is_live):
+            del self.wishes[ready.peer]
+        elif wish is not None:
+            wish.due = now + USELESS_S
         self.legs[ready.relay] = Leg(planet.fingerprint, ready.peer, now)
         self._attach(ready.relay, planet, now)
 
@@ -140,18 +148,25 @@ class Relays(Part):
 
     def peer_removed(self, peer: Peer, now: float) -> None:
         self.wishes.pop(peer.fingerprint, None)
-        for relay, leg in list(self.legs.items()):
+        for relay, leg in self.legs.items():
             if leg.peer == peer.fingerprint:
-                del self.legs[relay]
-                self.core.emit(RemoveRelayLeg(relay))
+                self.legs[relay] = replace(leg, since=now)
+
+    def connect_failed(self, peer: Peer, now: float) -> None:
+        if not peer.sessions.always:
+            self.wishes.pop(peer.fingerprint, None)
 
     def session_live(self, peer: Peer, session: int, now: float, *, initiator: bool) -> None:
+        if any(leg.peer == peer.fingerprint for leg in self.legs.values()):
+            self.wishes.pop(peer.fingerprint, None)
         if self.planets.is_planet(peer.fingerprint):
             for fingerprint, wish in list(self.wishes.items()):
                 wish.asked.discard(peer.fingerprint)
                 self._ask(fingerprint, now)
 
     def session_lost(self, peer: Peer, now: float) -> None:
+        if peer.sessions.always and not self.planets.is_planet(peer.fingerprint):
+            self.want(peer, now)
         for relay, leg in list(self.legs.items()):
             if leg.planet == peer.fingerprint:
                 self._lose(relay, now)

@@ -59,6 +59,14 @@ def test_asking_again_yields_the_same_relay() -> None:
     assert rendezvous.relays == 1
 
 
+def test_asking_again_reminds_the_other_client_now_and_then() -> None:
+    rendezvous = planet(A, B)
+    relay = ready(rendezvous, A, B, now=10.0)
+    to_a, to_b = (A, RelayReady(relay=relay, peer=B)), (B, RelayReady(relay=relay, peer=A))
+    heard = [rendezvous.request(A, B, 10.0 + second).messages for second in (1, 3, 4, 7)]
+    assert heard == [[to_a], [to_a, to_b], [to_a], [to_a, to_b]]
+
+
 def test_both_asking_at_once_is_consent_of_both() -> None:
     rendezvous = planet(A, B)
     relay = offered(rendezvous.request(A, B, 0.0))
