@@ -12,6 +12,8 @@ from tests.simulator.node import NodeHost
 
 __all__ = ["Pings", "answer_pings", "first_answer"]
 
+PATIENCE_S: Final = 0.8
+"""A younger request may still be under way."""
 _SEQUENCES: Final = count(1)
 
 
@@ -60,8 +62,10 @@ class Pings:
 
     @property
     def lost(self) -> list[float]:
-        """When the requests were sent that nobody has answered."""
-        return [at for sequence, at in self.sent.items() if sequence not in self.round_trips]
+        """When the requests were sent that nobody has answered within `PATIENCE_S`."""
+        latest = self.source.schedule.now - PATIENCE_S
+        unanswered = self.sent.keys() - self.round_trips.keys()
+        return sorted(at for sequence in unanswered if (at := self.sent[sequence]) <= latest)
 
     @property
     def has_answer(self) -> bool:
