@@ -27,6 +27,8 @@ __all__ = ["details", "line"]
 _NAMES: Final = {Init: "INIT", Response: "RESPONSE", Cookie: "COOKIE"}
 _SHOWN_BYTES: Final = 24
 """Longer byte strings are cut in the detailed form."""
+_LONGEST_LINE: Final = 120
+"""Payload that scapy shows byte by byte is cut, too."""
 
 
 def line(seen: Seen, start: float) -> str:
@@ -51,7 +53,7 @@ def details(seen: Seen) -> Iterator[str]:
         yield f"      FRAG: {_part_fields(inside.piece)}"
     if inside.frame is not None:
         for text in inside.frame.show(dump=True).rstrip().splitlines():
-            yield f"      {text}"
+            yield f"      {text[:_LONGEST_LINE]}"
 
 
 def _message(layer: Packet) -> str:
