@@ -157,6 +157,8 @@ class Relays(Part):
             self.wishes.pop(peer.fingerprint, None)
 
     def session_live(self, peer: Peer, session: int, now: float, *, initiator: bool) -> None:
+        for relay in [r for r, (who, _) in self.offered.items() if who == peer.fingerprint]:
+            del self.offered[relay]  # it came; from now on it counts among the core's strangers
         if any(leg.peer == peer.fingerprint for leg in self.legs.values()):
             self.wishes.pop(peer.fingerprint, None)
         if self.planets.is_planet(peer.fingerprint):
