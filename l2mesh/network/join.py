@@ -8,7 +8,8 @@
         \\--nobody--> ABSENT         \\--not found--> NOT_FOUND
 
 A refusal is not for ever: the controller may push an ``ok`` later, and JOIN is repeated in every
-new session. A member stays one while the controller is away; only an explicit refusal ends that.
+new session and whenever the operator joins again. A member stays one while the controller is away;
+only an explicit refusal ends that.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ ANSWERS: Final = {
 """``status`` of JOIN_REPLY -> the state that it leads to."""
 
 _SEEKING: Final = (JoinState.SEEKING, JoinState.ABSENT, JoinState.CONFLICT)
+_REFUSED: Final = (JoinState.DENIED, JoinState.NOT_FOUND, JoinState.FAILED)
 
 
 @dataclass(slots=True)
@@ -128,6 +130,14 @@ class JoinMachine:
             self._round = 0
             self._next_whois = now
             self._since = None
+
+    def repeat(self, now: float) -> None:
+        """The operator asks once more: an old refusal is not the answer to that."""
+        if self.state in _REFUSED:
+            self.state, self.reason = JoinState.ASKING, ""
+        elif self.state is JoinState.ABSENT:
+            self.state, self.reason = JoinState.SEEKING, ""
+            self.hurry(now)
 
     def receive_claims(self, claims: Sequence[PublicIdentity]) -> PublicIdentity | None:
         """What a planet says about the controller's address; the controller, if that settles it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -321,10 +321,13 @@ class Networks(Part):
                 hint=f"l2mesh leave {joined.network:016x}, then join again",
             )
         joined.token = token if token is not None else joined.token
-        joined.options = options if options.device is not None else joined.options
+        if options.device is not None:
+            joined.options = replace(joined.options, device=options.device)
         if wanted is not None and joined.state.controller is None:
             joined.join = JoinMachine(joined.network, self.core.settings.crypto, wanted=wanted)
             self.seek(joined, now)
         elif joined.join.state is not JoinState.MEMBER:
+            joined.join.repeat(now)
+            self.seek(joined, now)
             self.connect_controller(joined, now)
         self.refresh(joined)

@@ -19,6 +19,7 @@ from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import L2meshError, StateError
 from l2mesh.node.views import NetworkView
 from l2mesh.service.api import ApiError, Method
+from l2mesh.service.tap import check_name
 from l2mesh.service.token import parse_token
 from l2mesh.service.version import version
 from l2mesh.wire.endpoint import format_endpoint
@@ -172,7 +173,7 @@ async def _send_ping(daemon: Daemon, who: str, deadline: float) -> int:
 async def join(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     """Stores a join, then waits until the network is up, refused, or time is up."""
     target = parse_join_target(_text(arguments, "target"))
-    token, device = arguments.get("token"), arguments.get("device")
+    token, device, wait = _join_options(arguments)
     if target.world is not None:
         daemon.adopt_world(World.parse(target.world, daemon.crypto))
     daemon.call(
@@ -180,15 +181,12 @@ async def join(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
             daemon.node.join,
             target.network,
             fingerprint=target.fingerprint,
-            token=parse_token(token) if token is not None else target.token,
+            token=token if token is not None else target.token,
             device=device,
         )
     )
-    wait = arguments.get("wait", 0)
-    if not isinstance(wait, int | float) or not 0 <= wait <= MAX_WAIT_S:
-        raise ApiError("usage", f"wait is 0 to {MAX_WAIT_S:.0f} seconds")
     if wait:
-        await _wait_until_up(daemon, target.network, float(wait))
+        await _wait_until_up(daemon, target.network, wait)
     return {"schema": "l2mesh.join/1", **_network(daemon, _view(daemon, target.network))}
 
 
@@ -235,6 +233,17 @@ async def _wait_until_up(daemon: Daemon, network: int, wait: float) -> None:
             f"still waiting for network {format_network_id(network)}: {reason}",
             hint="the join stays: `l2mesh networks` shows when it is up",
         ) from None
+
+
+def _join_options(arguments: Arguments) -> tuple[bytes | None, str | None, float]:
+    """Token, device name and seconds to wait, checked before anything is stored."""
+    token, device = arguments.get("token"), arguments.get("device")
+    wait = arguments.get("wait", 0)
+    if not isinstance(wait, int | float) or not 0 <= wait <= MAX_WAIT_S:
+        raise ApiError("usage", f"wait is 0 to {MAX_WAIT_S:.0f} seconds")
+    if device is not None:
+        check_name(_text(arguments, "device"))
+    return parse_token(_text(arguments, "token")) if token is not None else None, device, wait
 
 
 # --- forms --------------------------------------------------------------------------------------

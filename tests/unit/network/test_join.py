@@ -86,3 +86,25 @@ def test_a_refusal_is_not_for_ever() -> None:
     join.receive_reply("denied", "")
     assert join.receive_reply("ok", "")
     assert join.status is Status.OK
+
+
+@pytest.mark.parametrize("status", ["denied", "not_found", "error"])
+def test_repeated_join_waits_for_a_new_answer(status: str) -> None:
+    join = machine(Authority())
+    join.controller_known()
+    join.receive_reply(status, "no")
+    join.repeat(1.0)
+    assert (join.status, join.reason) == (Status.REQUESTING, "")
+    join.receive_reply("ok", "")
+    join.repeat(2.0)
+    assert join.status is Status.OK
+
+
+def test_repeated_join_asks_for_an_absent_controller_at_once() -> None:
+    join = machine(Authority())
+    for now in (0.0, ABSENT_AFTER_S, ABSENT_AFTER_S + 2):
+        join.poll_whois(now)
+    assert join.status == "not_found"
+    join.repeat(20.0)
+    assert join.status == "requesting"
+    assert join.poll_whois(20.0) is not None

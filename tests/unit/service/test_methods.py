@@ -233,6 +233,17 @@ async def test_device_that_cannot_be_made_fails_the_join(daemon: FakeDaemon) -> 
 async def test_wait_that_makes_no_sense_is_refused(daemon: FakeDaemon, wait: object) -> None:
     with pytest.raises(ApiError, match="wait is"):
         await daemon.ask("join", target=ID, wait=wait)
+    assert daemon.node.calls == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("device", ["", "a" * 16, "a/b", 7])
+async def test_impossible_device_name_is_refused_before_anything_is_stored(
+    daemon: FakeDaemon, device: object
+) -> None:
+    with pytest.raises((ApiError, ConfigError)):
+        await daemon.ask("join", target=ID, wait=0, device=device)
+    assert daemon.node.calls == []
 
 
 @pytest.mark.asyncio
