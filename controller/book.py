@@ -14,6 +14,7 @@ class Book(Protocol):
     """Rows, and the changes that a JOIN can bring about. `Store` says what each does."""
 
     changed: set[int]
+    generation: int
 
     def networks(self) -> list[Network]: ...
     def network(self, network: int) -> Network | None: ...

@@ -2,8 +2,8 @@
 
 Whoever has joined in a live session is online; for each we know what it was told and what it holds.
 After any change of a network, everybody online in it is brought up to date: revocations first, then
-the answer to its JOIN, then config, credential and roster. That happens at once, and at most ten
-times a second for a network, so that a hundred changes in a row make a few deltas.
+the answer to its JOIN, then config, credential and roster. That happens at once, but again only
+after a pause that grows with the network, so that a hundred changes in a row make a few deltas.
 What strangers may cost is in `controller.door`.
 """
 
@@ -18,7 +18,7 @@ from controller.door import Door, Verdict
 from controller.issuer import Issuer
 from controller.model import Member, Network, Reported, Request, Standing
 from controller.policy import clean_name
-from controller.push import STATUS, Attendance, View
+from controller.push import REASONS, STATUS, Attendance, View
 from l2mesh.errors import CryptoError, L2meshError, MalformedPacket, StateError
 from l2mesh.identity import address_of
 from l2mesh.node.core import Core
@@ -31,12 +31,9 @@ __all__ = ["Members"]
 log = logging.getLogger(__name__)
 
 PUSH_EVERY_S: Final = 0.1
-"""Between two pushes to a network's members."""
-REASONS: Final = {
-    Standing.AUTHORIZED: "",
-    Standing.PENDING: "waiting until an administrator authorizes this node",
-    Standing.DENIED: "refused by an administrator of the network",
-}
+PUSH_MEMBER_S: Final = 0.001
+PUSH_AT_LATEST_S: Final = 1.5
+"""Between two pushes to a network: 0.1 s and 1 ms for each member online, at most 1.5 s."""
 BAD_TOKEN: Final = "the token is unknown, used up or expired; waiting for an administrator"
 
 
@@ -57,6 +54,8 @@ class Members(Part):
         self._asked: dict[tuple[int, bytes], Reported] = {}
         """(network, member) whose revocations we want back -> what it reported."""
         self._pushed: dict[int, float] = {}
+        self._views: dict[int, View] = {}
+        self._viewed = -1
 
     def is_online(self, network: int, fingerprint: bytes) -> bool:
         """Whether a member has a session in which it has joined this network."""
@@ -84,7 +83,7 @@ class Members(Part):
         self._door.forget(peer.fingerprint)
 
     def next_timeout(self) -> float | None:
-        due = [self._pushed.get(network, 0.0) + PUSH_EVERY_S for network in self.book.changed]
+        due = [self._push_due(network) for network in self.book.changed]
         if self._door.due is not None:
             due.append(self._door.due)
         return min(due, default=None)
@@ -149,10 +148,15 @@ class Members(Part):
     def refresh(self, now: float) -> None:
         """Brings members up to date in every network that has changed; call after any change."""
         for network in list(self.book.changed):
-            if now - self._pushed.get(network, float("-inf")) >= PUSH_EVERY_S:
+            if now >= self._push_due(network):
                 self.book.changed.discard(network)
                 self._pushed[network] = now
                 self._push(network, now)
+
+    def _push_due(self, network: int) -> float:
+        """When a change may be pushed; seldom for many, since each costs all of them a message."""
+        pause = PUSH_EVERY_S + PUSH_MEMBER_S * len(self._online.get(network, ()))
+        return self._pushed.get(network, 0.0) + min(pause, PUSH_AT_LATEST_S)
 
     def _push(self, network: int, now: float) -> None:
         online = self._online.get(network)
@@ -273,11 +277,16 @@ class Members(Part):
         return None if held is None or held.is_deleted else held
 
     def _view(self, network: int) -> View | None:
-        held = self.book.network(network)
-        if held is None:
-            return None
-        members = {member.fingerprint: member for member in self.book.members(network)}
-        return View(held, members, self.book.revoked(network), self.issuer)
+        """The network as it is now; read and signed once for each change of the book."""
+        generation = self.book.generation
+        if generation != self._viewed:
+            self._views.clear()
+            self._viewed = generation
+        if network not in self._views and (held := self.book.network(network)) is not None:
+            members = {member.fingerprint: member for member in self.book.members(network)}
+            revoked = self.book.revoked(network)
+            self._views[network] = View(held, members, revoked, self.issuer)
+        return self._views.get(network)
 
     def _send(self, peer: Peer, messages: Iterable[Message], now: float) -> None:
         for message in messages:

@@ -28,6 +28,7 @@ class ControllerNode:
 
     def __init__(self, settings: Settings, book: Book) -> None:
         self.book = book
+        self._prefixes: tuple[int, tuple[str, ...]] = (-1, ())
         self.core = Core(settings)
         self.planets = Planets(self.core)
         self.relays = Relays(self.core, self.planets)
@@ -92,8 +93,13 @@ class ControllerNode:
         self.core.set_local_endpoints(endpoints, now)
 
     def _overlay_prefixes(self) -> Iterable[str]:
-        for network in self.book.networks():
-            yield from network.settings.pools
-            for route in network.settings.routes:
-                if not route.destination.endswith("/0"):
-                    yield route.destination
+        """Pools and routes of all networks, where nobody's underlay can be; read once a change."""
+        generation, prefixes = self._prefixes
+        if generation != self.book.generation:
+            generation = self.book.generation
+            settings = [network.settings for network in self.book.networks()]
+            routes = (route.destination for each in settings for route in each.routes)
+            pools = (pool for each in settings for pool in each.pools)
+            prefixes = (*pools, *(route for route in routes if not route.endswith("/0")))
+            self._prefixes = generation, prefixes
+        return prefixes

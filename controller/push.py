@@ -23,7 +23,7 @@ from l2mesh.wire.message import (
     RosterMember,
 )
 
-__all__ = ["STATUS", "Attendance", "View"]
+__all__ = ["REASONS", "STATUS", "Attendance", "View"]
 
 MAX_PIECE_BYTES: Final = 768 * 1024
 MAX_PIECE_ENTRIES: Final = 2048
@@ -35,6 +35,11 @@ STATUS: Final = {
     Standing.AUTHORIZED: JoinStatus.OK,
     Standing.PENDING: JoinStatus.PENDING,
     Standing.DENIED: JoinStatus.DENIED,
+}
+REASONS: Final = {
+    Standing.AUTHORIZED: "",
+    Standing.PENDING: "waiting until an administrator authorizes this node",
+    Standing.DENIED: "refused by an administrator of the network",
 }
 
 
@@ -82,6 +87,8 @@ class View:
     members: dict[bytes, Member]
     revoked: Sequence[Revoked]
     issuer: Issuer
+    _config: bytes | None = None
+    _revocations: bytes | None = None
     _rosters: dict[int, list[Roster]] = field(default_factory=dict)
     _items: list[_Item] | None = None
 
@@ -90,15 +97,18 @@ class View:
         ours = self.network.numbers.revocations
         if ours > held.revocations:
             held.revocations = ours
-            data = self.issuer.revocations(self.network, self.revoked)
-            yield Revocations(self.network.id, data)
+            if self._revocations is None:
+                self._revocations = self.issuer.revocations(self.network, self.revoked)
+            yield Revocations(self.network.id, self._revocations)
 
     def membership(self, held: Attendance, member: Member) -> Iterator[Message]:
         """CONFIG, CREDENTIAL and ROSTER, each if it is newer than what is held."""
         numbers = self.network.numbers
         if numbers.config > held.config:
             held.config = numbers.config
-            yield Config(self.network.id, self.issuer.config(self.network))
+            if self._config is None:
+                self._config = self.issuer.config(self.network)
+            yield Config(self.network.id, self._config)
         if member.serial > held.serial:
             held.serial = member.serial
             yield Credential(self.network.id, self.issuer.credential(self.network, member))

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from controller.service.socket import SOCKET, socket_path
 from l2mesh.cli.client import request
 from l2mesh.cli.failure import Failure
 from l2mesh.errors import ConfigError
@@ -23,7 +24,6 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
 PREFIX: Final = "L2MESH_CONTROLLER"
 DEFAULT_STATE: Final = Path("/var/lib/l2mesh/controller")
-SOCKET: Final = "controller.sock"
 KEYS: Final = frozenset({"state", "world", "listen", "api", "log_level"})
 ANSWER_S: Final = 30.0
 
@@ -69,9 +69,11 @@ def state_of(context: click.Context) -> Path:
 
 def ask(context: click.Context, verb: str, **arguments: Any) -> dict[str, Any]:
     """The running controller's answer; Failure when there is none."""
-    path = state_of(context) / SOCKET
+    state = state_of(context)
+    path = state / SOCKET
     try:
-        return request(str(path), verb, arguments, timeout_s=ANSWER_S)
+        with socket_path(state) as short:
+            return request(str(short), verb, arguments, timeout_s=ANSWER_S)
     except Failure as failure:
         if failure.code == "unreachable":
             raise Failure(

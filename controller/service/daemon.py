@@ -20,6 +20,7 @@ from typing import Any, Final
 from controller.api.health import HealthServer
 from controller.api.methods import Admin, method_table
 from controller.node import ControllerNode
+from controller.service.socket import SOCKET, socket_path
 from controller.store.store import Store
 from l2mesh.credential.world import World
 from l2mesh.crypto import SodiumCrypto
@@ -35,12 +36,11 @@ from l2mesh.runtime.underlay import Listen, Underlay
 from l2mesh.service.api import ApiServer
 from l2mesh.service.state import StateDirectory
 
-__all__ = ["DATABASE", "RESERVED", "SOCKET", "Daemon", "Options"]
+__all__ = ["DATABASE", "RESERVED", "Daemon", "Options"]
 
 log = logging.getLogger(__name__)
 
 DATABASE: Final = "controller.db"
-SOCKET: Final = "controller.sock"
 RESERVED: Final = frozenset(
     {SOCKET}
     | {f"{DATABASE}{new}{end}" for new in ("", ".new") for end in ("", "-wal", "-shm", "-journal")}
@@ -69,6 +69,7 @@ class Daemon:
         self.crypto = SodiumCrypto()
         self.health: HealthServer | None = None
         self._look: asyncio.TimerHandle | None = None
+        self._kept = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             self.state = StateDirectory(options.state, reserved=RESERVED)
             self.state.lock()
@@ -85,7 +86,9 @@ class Daemon:
                 self.engine, self.node, self.underlay, self.clock, self._carry_out
             )
             admin = Admin(self.node, self.store, self.address, self.refresh)
-            self.api = ApiServer(options.state / SOCKET, method_table(admin))
+            short = self._kept.enter_context(socket_path(options.state))
+            undo.callback(self._kept.close)
+            self.api = ApiServer(short, method_table(admin))
             undo.pop_all()
         if options.api is not None:
             self.health = HealthServer(options.api, self._check_health)
@@ -109,6 +112,7 @@ class Daemon:
         if self._look is not None:
             self._look.cancel()
         await self.api.close()
+        self._kept.close()
         if self.health is not None:
             await self.health.close()
         self.node.close(self.clock())

@@ -45,6 +45,8 @@ class Store:
         self._engine = engine
         self.changed: set[int] = set()
         """Networks changed since somebody last took this set; for who pushes changes."""
+        self.generation = 0
+        """Rises with every change: what was read under one number still holds under it."""
 
     @classmethod
     def open(cls, path: Path, owner: bytes) -> Store:
@@ -166,6 +168,7 @@ class Store:
         try:
             with self._engine.begin() as connection:
                 yield connection
+            self.generation += 1
         except exc.IntegrityError as error:
             raise StateError("another change took that address or name; try again") from error
         except exc.SQLAlchemyError as error:
