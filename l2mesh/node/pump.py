@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from l2mesh.datapath.interface import Path, SendDatagram, SetPath
 from l2mesh.node import control
 from l2mesh.node.peer import Peer
-from l2mesh.path.paths import PathChanged, PeerSilent, SendProbe
+from l2mesh.path.outputs import PathChanged, PeerSilent, SendProbe
 from l2mesh.session.sessions import (
     ConnectFailed,
     SendHandshake,

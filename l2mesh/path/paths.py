@@ -33,7 +33,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Iterable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 from l2mesh.crypto import Random
 from l2mesh.datapath.interface import Endpoint, Path
@@ -41,19 +41,17 @@ from l2mesh.errors import StateError
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 from l2mesh.path.choice import best_path
 from l2mesh.path.heartbeat import BEAT_S, DEAD_S, Heartbeat, Verdict
-from l2mesh.path.probe import SCHEDULE_S, OpenProbes, ProbeLimiter
+from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent, SendProbe
+from l2mesh.path.probe import OpenProbes, ProbeLimiter
+from l2mesh.path.rounds import Rounds
 from l2mesh.path.size import payload_size
 
-__all__ = ["PathChanged", "PathSet", "PathState", "PeerSilent", "SendProbe"]
+__all__ = ["PathSet", "PathState"]
 
-RETRY_S: Final = (5.0, 10.0, 30.0, 60.0)
-"""Between rounds while no direct path is in use; the last one repeats."""
 TRAFFIC_S: Final = 60.0
 """A frame within this time is traffic: worth another round."""
 IDLE_S: Final = 600.0
 """Without frames for so long there is no keep-alive, and a NAT may have closed."""
-SEARCH_S: Final = 3.5
-"""The length of a round, and half a second for the last reply."""
 SILENT_BEAT_S: Final = 5.0
 """Between heartbeats, and `SILENT_AGAIN_S` between reports, once no path answers."""
 SILENT_AGAIN_S: Final = 30.0
@@ -77,30 +75,6 @@ class PathState(enum.Enum):
     DIRECT = "direct"
 
 
-class SendProbe(NamedTuple):
-    """Send a PROBE with this nonce (u64) by this path."""
-
-    nonce: int
-    path: Path
-
-
-class PathChanged(NamedTuple):
-    """Reach the peer by ``path`` from now on (None: not at all).
-
-    ``size`` is the largest datagram in bytes, without a RELAY header; 0 where there is no path.
-    """
-
-    path: Path | None
-    size: int
-
-
-class PeerSilent(NamedTuple):
-    """No path answers: the peer is gone, or it has lost the session. Begin a new one."""
-
-
-PathOutput: TypeAlias = SendProbe | PathChanged | PeerSilent
-
-
 class PathSet:
     """The paths to one peer. Memory is bounded by the candidates' caps and 256 open probes."""
 
@@ -118,9 +92,7 @@ class PathSet:
         self._live_at: float | None = None
         self._frame = _NEVER
         self._is_idle = False
-        self._retry_at = _NEVER
-        self._retries = 0
-        self._search_until = _NEVER
+        self._rounds = Rounds()
         self._silent_at: float | None = None
 
     # --- what is known ----------------------------------------------------------------------------
@@ -222,7 +194,7 @@ class PathSet:
         if self._live_at is None:
             return
         if again:
-            self._retries = 0
+            self._rounds.forgive()
             self._challenge_active(now)
         self._start_round(self._table.direct() if again else new, now)
 
@@ -233,7 +205,7 @@ class PathSet:
         if self._live_at is None:
             self._begin(now)
         self._silent_at = None
-        self._retries = 0
+        self._rounds.forgive()
         self._challenge_active(now)
         self._start_round(list(self._table), now)
 
@@ -243,8 +215,7 @@ class PathSet:
         self._live_at = None
         self._open.clear()
         self._heartbeat.moved()
-        for candidate in self._table:
-            candidate.step = None
+        self._rounds.stop(self._table)
 
     def source_seen(self, path: Path, now: float) -> None:
         """An authentic packet came by a path that is not in use: one probe there, no move.
@@ -280,8 +251,8 @@ class PathSet:
         candidate.answer(now, now - probe.sent_at)
         if candidate.is_direct:
             self._limiter.answered(path.endpoint)
-            self._retries = 0
-            self._end_round()
+            self._rounds.forgive()
+            self._rounds.stop(self._table.direct())  # the peer has probes of its own
             candidate.usable = not self._rests_on_relay()
         if candidate is self._active:
             self._heartbeat.answered(now)
@@ -315,21 +286,21 @@ class PathSet:
         self._rest_when_idle(now)
         self._watch_active(now)
         self._retry(now)
-        if self._active is None and now >= self._search_until:
+        if self._active is None and now >= self._rounds.search_until:
             self._report_silence(now)
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is needed, if nobody reports traffic before that."""
         if self._live_at is None:
             return None
-        due = [_step_at(candidate) for candidate in self._table if candidate.step is not None]
+        due = [self._rounds.next_timeout(self._table)]
         if self._active is None:
             again = 0.0 if self._silent_at is None else self._silent_at + SILENT_AGAIN_S
-            due.append(max(self._search_until, again))
+            due.append(max(self._rounds.search_until, again))
         else:
             due.append(self._next_beat())
         if self._may_retry():
-            due.append(self._retry_at)
+            due.append(self._rounds.retry_at)
         first = min(due)
         return None if first == _NOT_DUE else first
 
@@ -356,37 +327,16 @@ class PathSet:
 
     def _start_round(self, candidates: list[Candidate], now: float) -> None:
         """Probe these by the schedule, the first time at once."""
-        if not candidates:
-            return
-        for candidate in candidates:
-            candidate.round_at = now
-            candidate.step = 0
-        self._search_until = now + SEARCH_S
-        self._put_off_retry(now)
+        self._rounds.start(candidates, now)
         self._continue_round(now)
 
-    def _put_off_retry(self, now: float) -> None:
-        self._retry_at = now + SCHEDULE_S[-1] + RETRY_S[min(self._retries, len(RETRY_S) - 1)]
-
     def _continue_round(self, now: float) -> None:
-        for candidate in self._table:
-            if candidate.step is None or now < _step_at(candidate):
-                continue
-            if candidate.probed_at < now:
-                self._probe(candidate, now)
-            step = candidate.step + 1
-            while step < len(SCHEDULE_S) and candidate.round_at + SCHEDULE_S[step] <= now:
-                step += 1
-            candidate.step = step if step < len(SCHEDULE_S) else None
-
-    def _end_round(self) -> None:
-        """An endpoint has answered; the peer gets its own replies from its own probes."""
-        for candidate in self._table.direct():
-            candidate.step = None
+        for candidate in self._rounds.due(self._table, now):
+            self._probe(candidate, now)
 
     def _retry(self, now: float) -> None:
-        if self._may_retry() and now >= self._retry_at:
-            self._retries += 1
+        if self._may_retry() and now >= self._rounds.retry_at:
+            self._rounds.count_retry()
             self._start_round(self._untried(), now)
 
     def _may_retry(self) -> bool:
@@ -397,7 +347,9 @@ class PathSet:
         return [candidate for candidate in self._table if candidate is not self._active]
 
     def _has_traffic(self) -> bool:
-        return self._always or self._active is None or self._frame > self._retry_at - TRAFFIC_S
+        return (
+            self._always or self._active is None or self._frame > self._rounds.retry_at - TRAFFIC_S
+        )
 
     # --- the path in use --------------------------------------------------------------------------
 
@@ -459,7 +411,7 @@ class PathSet:
         if dead.is_direct or relays:
             self._active = None
         self._settle(now, changed=True)
-        self._retries = 0
+        self._rounds.forgive()
         self._start_round(self._untried(), now)
         self._challenge_active(now)
         if not answered:
@@ -481,7 +433,7 @@ class PathSet:
             size = 0 if best is None else payload_size(best.path)
             self._outputs.append(PathChanged(None if best is None else best.path, size))
         if best is None:
-            self._search_until = max(self._search_until, now + SEARCH_S)
+            self._rounds.extend(now)
         elif best.answered_at == now:
             self._heartbeat.answered(now)
 
@@ -492,7 +444,7 @@ class PathSet:
             return
         self._is_idle = idle
         if not idle:
-            self._retries = 0
+            self._rounds.forgive()
             self._start_round(self._untried(), now)
             self._challenge_active(now)
         elif self._rests_on_relay():
@@ -540,7 +492,3 @@ class PathSet:
     def _by_latest_answer(self) -> list[Candidate]:
         answered = [candidate for candidate in self._table.direct() if candidate.has_worked]
         return sorted(answered, key=lambda candidate: -candidate.answered_at)
-
-
-def _step_at(candidate: Candidate) -> float:
-    return candidate.round_at + SCHEDULE_S[candidate.step or 0]

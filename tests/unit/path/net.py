@@ -14,7 +14,8 @@ from random import Random
 
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Kind
-from l2mesh.path.paths import PathChanged, PathSet, PeerSilent, SendProbe
+from l2mesh.path.outputs import PathChanged, PeerSilent, SendProbe
+from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
 
 RELAY = Path(Endpoint("203.0.113.1", 9993), 77)

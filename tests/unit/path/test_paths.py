@@ -6,7 +6,8 @@ import pytest
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.errors import StateError
 from l2mesh.path.candidate import Kind
-from l2mesh.path.paths import PathSet, PathState, PeerSilent, SendProbe
+from l2mesh.path.outputs import PeerSilent, SendProbe
+from l2mesh.path.paths import PathSet, PathState
 from l2mesh.path.probe import ProbeLimiter
 from tests.unit.path.net import RELAY, End, Nat, Net
 

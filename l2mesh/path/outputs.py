@@ -1,0 +1,33 @@
+"""What a peer's paths ask of their owner: a PROBE, a change of path, or a new session."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from l2mesh.datapath.interface import Path
+
+__all__ = ["PathChanged", "PathOutput", "PeerSilent", "SendProbe"]
+
+
+class SendProbe(NamedTuple):
+    """Send a PROBE with this nonce (u64) by this path."""
+
+    nonce: int
+    path: Path
+
+
+class PathChanged(NamedTuple):
+    """Reach the peer by ``path`` from now on (None: not at all).
+
+    ``size`` is the largest datagram in bytes, without a RELAY header; 0 where there is no path.
+    """
+
+    path: Path | None
+    size: int
+
+
+class PeerSilent(NamedTuple):
+    """No path answers: the peer is gone, or it has lost the session. Begin a new one."""
+
+
+PathOutput: TypeAlias = SendProbe | PathChanged | PeerSilent
