@@ -150,22 +150,18 @@ class Mesh:
 
     def network(self, *options: str, pool: str | None = POOL) -> str:
         """Make a network by the admin command; returns its ID."""
-        words = ["network", "create", *options]
-        if pool is not None:
-            words += ["--pool", pool]
-        return str(self.controller.cli(*words)["id"])
+        pools = [] if pool is None else ["--pool", pool]
+        return str(self.controller.cli("network", "create", *pools, *options)["id"])
 
     def token(self, network: str, *, uses: int = 1) -> str:
         """A join string."""
         return str(self.controller.cli("token", "create", network, "--uses", str(uses))["join"])
 
     def join(self, network: str, *names: str) -> None:
-        """Have nodes join with a token, all at once, and wait until each device is there."""
+        """Have nodes join with a token, in this order, so that the first one has the first IP."""
         joinstring = self.token(network, uses=len(names))
         for name in names:
-            self.ask(name, "join", target=joinstring, wait=0)
-        for name in names:
-            self.wait_up(name, network)
+            self.ask(name, "join", target=joinstring, wait=PATIENCE_S)
 
     def set_member(self, network: str, name: str, **settings: str) -> None:
         """`member set`, without starting a program."""
