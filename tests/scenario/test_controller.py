@@ -6,7 +6,7 @@ from tests.simulator.simulation import Simulation
 from tests.simulator.traffic import Pings, first_answer
 
 
-@seeds(3)
+@seeds(2)
 def test_members_work_while_the_controller_is_down(sim: Simulation) -> None:
     home(sim, nodes=3)
     [controller], (one, other, third) = sim.controllers, sim.nodes
@@ -17,7 +17,7 @@ def test_members_work_while_the_controller_is_down(sim: Simulation) -> None:
     for source, target in ((one, other), (other, third), (third, one)):
         ping = first_answer(source, target, network)
         sim.run_until(lambda ping=ping: ping.has_answer, 3)  # type: ignore[misc]
-    sim.run(400)
+    sim.run(300)
     assert all(node.status(network) == "ok" for node in sim.nodes)
 
 
@@ -69,7 +69,7 @@ def test_a_deauthorised_member_is_cut_off_within_five_seconds(sim: Simulation) -
     assert bad_mac and bad_address
 
 
-@seeds(5)
+@seeds(3)
 def test_a_member_that_hears_no_controller_is_cut_off_by_gossip(sim: Simulation) -> None:
     """The controller reaches one good member alone; the others hear of it from that one."""
     home(sim, nodes=4, planets=2)

@@ -1,6 +1,8 @@
 """Many members on one network. ``L2MESH_SIM_NODES=2000`` runs it with as many, by hand."""
 
+import importlib
 import os
+from functools import lru_cache
 from typing import Final
 
 import pytest
@@ -12,7 +14,21 @@ from tests.simulator.traffic import first_answer
 NODES: Final = int(os.environ.get("L2MESH_SIM_NODES", "200"))
 
 
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes of one process need not each read the same bytes: what reading gives is frozen."""
+    for name in (
+        "l2mesh.network.state.open_membership",
+        "l2mesh.node.control.decode_message",
+        "l2mesh.wire.body._walk",
+    ):
+        module, _, function = name.rpartition(".")
+        known = getattr(importlib.import_module(module), function)
+        monkeypatch.setattr(name, lru_cache(maxsize=4 * NODES)(known))
+
+
 @seeds(1)
+@pytest.mark.usefixtures("memory")
 @pytest.mark.timeout(7200)
 def test_two_hundred_members_on_one_network(sim: Simulation) -> None:
     """All in within 120 s, a change of the config at all of them within 10 s, and all can talk."""

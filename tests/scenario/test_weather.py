@@ -28,7 +28,7 @@ def rough(sim: Simulation, line: Line, nodes: int = 2) -> None:
     sim.start()
 
 
-@seeds(5)
+@seeds(3)
 def test_loss_disorder_and_copies_stop_nobody(sim: Simulation) -> None:
     """5 % of datagrams are lost each way; pings are lost no more often than both ways cost."""
     rough(sim, ROUGH, nodes=3)
@@ -36,7 +36,7 @@ def test_loss_disorder_and_copies_stop_nobody(sim: Simulation) -> None:
     network = sim.network_of(sim.nodes)
     sim.journal.is_on = False
     pings = Pings(one, other, network).start()
-    sim.run(300)
+    sim.run(200)
     pings.stop()
     sim.run(2)
     assert len(pings.lost) / len(pings.sent) < 0.14
@@ -55,13 +55,13 @@ def test_thirty_percent_loss_is_borne(sim: Simulation) -> None:
     pings = Pings(one, other, network).start()
     took = sim.run_until(lambda: pings.has_answer, 20)
     assert took < 10
-    sim.run(300)
+    sim.run(140)
     pings.stop()
     sim.run(2)
     assert len(pings.lost) / len(pings.sent) < 0.62  # 1 - 0.7**2 = 0.51
 
 
-@seeds(10)
+@seeds(6)
 def test_crossing_handshakes_come_to_one_session(sim: Simulation) -> None:
     sim.add_planet()
     sim.add_controller()
@@ -89,7 +89,7 @@ def session_of(node: NodeHost, other: NodeHost) -> int | None:
     return node.core.core.peers[other.fingerprint].sessions.current
 
 
-@seeds(5)
+@seeds(3)
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_replayed_datagrams_change_nothing(sim: Simulation, elsewhere: bool) -> None:  # noqa: FBT001
     """Everything that was ever sent comes once more, from where it came or from a stranger."""
@@ -128,7 +128,7 @@ def test_a_network_that_was_cut_in_two_grows_together(sim: Simulation) -> None:
     for one in left:
         for other in (*(host.name for host in sim.hosts() if host not in left),):
             sim.internet.cut(one.name, other)
-    sim.run(300)
+    sim.run(200)
     sim.internet.heal()
     healed_at = sim.now
     sim.run(60)
