@@ -105,7 +105,7 @@ def switch_knows_its_macs(stage: Stage) -> None:
     """The forwarding database: which MAC lives behind which peer."""
     alice = stage.nodes["alice"].host
     stage.type(alice, ["l2mesh", "fdb", stage.network])
-    entries = stage.ask(alice, ["l2mesh", "fdb", stage.network])["entries"]
+    entries = stage.look("alice", "fdb", network=stage.network)["entries"]
     where = {entry["mac"]: entry["peer"] for entry in entries}
     for name in CAST:
         expected = "local" if name == "alice" else stage.identities[name]["address"]

@@ -112,9 +112,9 @@ class Stage:
             raise NotSeen(f"{shlex.join(words)}: {done.stderr.strip() or done.returncode}")
         return json.loads(done.stdout)
 
-    def look(self, name: str, verb: str) -> dict[str, Any]:
+    def look(self, name: str, verb: str, **arguments: str) -> dict[str, Any]:
         """The answer of a node's daemon at once, without starting a program: for polling."""
-        return request(str(self.nodes[name].socket), verb, {}, timeout_s=_ANSWER_S)
+        return request(str(self.nodes[name].socket), verb, arguments, timeout_s=_ANSWER_S)
 
     def peer(self, name: str, other: str) -> dict[str, Any] | None:
         """What `peers` on one node says about another node."""
