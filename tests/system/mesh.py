@@ -163,9 +163,10 @@ class Mesh:
         for name in names:
             self.ask(name, "join", target=joinstring, wait=PATIENCE_S)
 
-    def set_member(self, network: str, name: str, **settings: str) -> None:
+    def set_member(self, network: str, node: str, **settings: str) -> None:
         """`member set`, without starting a program."""
-        self.admin("member_set", network=network, member=self.node_address(name), settings=settings)
+        member = self.node_address(node)
+        self.admin("member_set", network=network, member=member, settings=settings)
 
     def ping(
         self, name: str, target: str, *options: str, count: int = 1, wait_s: int = 5
@@ -211,13 +212,16 @@ class Mesh:
 
     @contextmanager
     def pinging(self, name: str, target: str, *, interval: str = "0.1") -> Iterator["Pinging"]:
-        """`ping` running meanwhile; at the end nothing of what it sent may be lost."""
+        """`ping` running meanwhile."""
         host = self.nodes[name].host
         process = host.start(["ping", "-O", "-i", interval, "-W", "5", target], name="ping")
-        process.wait_for_log("icmp_seq=2 .*time=")
-        running = Pinging(process)
-        yield running
-        running.end()
+        try:
+            process.wait_for_log("icmp_seq=2 .*time=")
+            running = Pinging(process)
+            yield running
+            running.more(2)
+        finally:
+            process.stop()
 
 
 class Pinging:
@@ -241,12 +245,6 @@ class Pinging:
         """The numbers never answered, up to the newest answer."""
         numbers = {int(n) for n in re.findall(r"icmp_seq=(\d+) .*time=", self.process.log())}
         return [n for n in range(1, self.last + 1) if n not in numbers]
-
-    def end(self) -> None:
-        """Two more answers, then stop it."""
-        if self.process.is_running:
-            self.more(2)
-            self.process.stop()
 
 
 # --- sockets in a host's namespace ----------------------------------------------------------------

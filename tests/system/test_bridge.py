@@ -1,4 +1,4 @@
-"""A member with the right `bridge` brings the LAN behind it: alice - mesh - carol - br0 - printer."""
+"""A member with the right `bridge` brings its LAN: alice - mesh - carol - br0 - printer."""
 
 import time
 from collections.abc import Iterator
@@ -130,13 +130,15 @@ def test_attachment_by_hand_needs_no_option_and_is_made_again(
 def test_unknown_unicast_goes_to_the_bridge_only(mesh: Mesh, bridged: str, network: str) -> None:
     text = marker("unknown")
     alice = mesh.joined("alice", network)
-    with Wire(mesh.nodes["alice"].host, alice["device"]) as wire:
-        with Wire(mesh.nodes["bob"].host, mesh.device("bob", network)) as bob:
-            with Wire(mesh.nodes["carol"].host, bridged) as carol:
-                wire.send(frame("02:00:00:77:77:77", alice["mac"], 0x88B5, text))
-                carol.wait(text)
-                assert mesh.answers("alice", "10.9.0.2", wait_s=5)
-                assert not bob.has(text)
+    with (
+        Wire(mesh.nodes["alice"].host, alice["device"]) as wire,
+        Wire(mesh.nodes["bob"].host, mesh.device("bob", network)) as bob,
+        Wire(mesh.nodes["carol"].host, bridged) as carol,
+    ):
+        wire.send(frame("02:00:00:77:77:77", alice["mac"], 0x88B5, text))
+        carol.wait(text)
+        assert mesh.answers("alice", "10.9.0.2", wait_s=5)
+        assert not bob.has(text)
 
 
 def test_frame_from_the_mesh_never_goes_back_into_it(
@@ -144,15 +146,17 @@ def test_frame_from_the_mesh_never_goes_back_into_it(
 ) -> None:
     text = marker("once")
     alice = mesh.joined("alice", network)
-    with Wire(mesh.nodes["alice"].host, alice["device"]) as wire:
-        with Wire(mesh.nodes["bob"].host, mesh.device("bob", network)) as bob:
-            with Wire(printer, "lan0") as lan:
-                wire.send(frame(BROADCAST, alice["mac"], 0x88B5, text))
-                lan.wait(text)
-                bob.wait(text)
-                assert mesh.answers("alice", PRINTER_IP, wait_s=5)
-                assert sum(text in data for data in bob.look()) == 1
-                assert not wire.has(text)  # its own sending is not among what it sees
+    with (
+        Wire(mesh.nodes["alice"].host, alice["device"]) as wire,
+        Wire(mesh.nodes["bob"].host, mesh.device("bob", network)) as bob,
+        Wire(printer, "lan0") as lan,
+    ):
+        wire.send(frame(BROADCAST, alice["mac"], 0x88B5, text))
+        lan.wait(text)
+        bob.wait(text)
+        assert mesh.answers("alice", PRINTER_IP, wait_s=5)
+        assert sum(text in data for data in bob.look()) == 1
+        assert not wire.has(text)  # its own sending is not among what it sees
 
 
 def test_station_that_moves_is_found_at_once(
