@@ -27,7 +27,7 @@ class Member:
 class Switch:
     """One network's switch as this node has it. Peers are fingerprints, this node is None."""
 
-    __slots__ = ("_bridges", "_everyone", "bridge", "fdb", "mac", "members", "storm")
+    __slots__ = ("_bridges", "_everyone", "_is_listed", "bridge", "fdb", "mac", "members", "storm")
 
     def __init__(self, mac: bytes, fdb: Fdb, *, bridge: bool) -> None:
         self.mac = mac
@@ -37,6 +37,8 @@ class Switch:
         self.storm = StormLimits(Limits())
         self._everyone: tuple[bytes, ...] = ()
         self._bridges: tuple[bytes, ...] = ()
+        self._is_listed = True
+        """Whether the two lists are those of `members`: a roster of thousands comes one by one."""
         fdb.static[mac] = None
 
     def set_own(self, mac: bytes, *, bridge: bool) -> None:
@@ -60,7 +62,7 @@ class Switch:
             self.fdb.set_static(member.mac, peer)
         if not member.bridge:
             self.fdb.flush(peer)
-        self._list()
+        self._is_listed = False
 
     def remove_member(self, peer: bytes) -> None:
         """Forget a member, what was learned behind it and what it has flooded."""
@@ -70,7 +72,7 @@ class Switch:
         self._unsign(peer, member.mac)
         self.fdb.flush(peer)
         self.storm.forget(peer)
-        self._list()
+        self._is_listed = False
 
     def is_source_allowed(self, mac: bytes, source: bytes | None) -> bool:
         """The guard, for a member or this node."""
@@ -83,6 +85,8 @@ class Switch:
     ) -> tuple[bytes, ...] | DropReason:
         """The members that get a frame from the local port, each exactly once."""
         kind = classify(destination)
+        if not self._is_listed:
+            self._list()
         if kind is not Class.UNICAST:
             if kind is Class.LINK_LOCAL and not self.storm.limits.bpdu:
                 return DropReason.LINK_LOCAL_GROUP
@@ -123,5 +127,6 @@ class Switch:
             del self.fdb.static[mac]
 
     def _list(self) -> None:
+        self._is_listed = True
         self._everyone = tuple(self.members)
         self._bridges = tuple(peer for peer, member in self.members.items() if member.bridge)

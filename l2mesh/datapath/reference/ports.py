@@ -45,6 +45,15 @@ class Port:
         self.outward = {mac + own: self.peers[owner] for mac, owner in signed}
         self.inward = {own + mac: self.peers[owner] for mac, owner in signed}
 
+    def refresh_mac(self, mac: bytes) -> None:
+        """Bring the express tables up to date about one MAC that is, or was, signed to somebody."""
+        own, owner = self.switch.mac, self.switch.fdb.static.get(mac)
+        if owner:
+            self.outward[mac + own] = self.inward[own + mac] = self.peers[owner]
+        else:
+            self.outward.pop(mac + own, None)
+            self.inward.pop(own + mac, None)
+
 
 class Ports:
     """All open ports, and the commands about them."""
@@ -88,17 +97,21 @@ class Ports:
         if command.peer not in port.peers:
             peer = port.peers[command.peer] = self._peers.obtain(command.peer)
             peer.memberships += 1
+        before = port.switch.members.get(command.peer)
         port.switch.set_member(command.peer, Member(command.mac, command.bridge))
-        port.refresh()
+        port.refresh_mac(command.mac)
+        if before is not None:
+            port.refresh_mac(before.mac)
 
     def remove_member(self, command: RemoveMember, now: float) -> None:
         """Forget a member; frames that wait for it are dropped."""
         port = self.table.get(command.network)
         if port is None or command.peer not in port.peers:
             return
+        mac = port.switch.members[command.peer].mac
         port.switch.remove_member(command.peer)
         peer = port.peers.pop(command.peer)
-        port.refresh()
+        port.refresh_mac(mac)
         self._part(peer, command.network, DropReason.NOT_A_MEMBER, now)
 
     def flush_peer(self, command: FlushPeer, now: float) -> None:
