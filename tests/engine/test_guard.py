@@ -234,3 +234,12 @@ def test_datagrams_of_the_core_leave_as_they_are() -> None:
         Transmit(b"abc", source(1)),
         Transmit(frame_relay(RELAY, b"abc"), PLANET),
     ]
+
+
+def test_port_zero_can_be_answered_by_nobody_and_meets_silence() -> None:
+    host = guarded()
+    load(host)
+    before = dict(host.drops)
+    give(host, make_init(99), Endpoint("198.51.100.1", 0))
+    assert host.outputs() == [] and host.heard() == []
+    assert host.drops[DropReason.MALFORMED] == before.get(DropReason.MALFORMED, 0) + 1

@@ -126,7 +126,9 @@ class ReferenceEngine:
         counters = self._counters
         counters.datagrams_in += 1
         counters.datagram_bytes_in += len(datagram)
-        if datagram and datagram[0] >= DATA_BIT:
+        if not source[1]:
+            counters.drop(DropReason.MALFORMED)  # nobody can be answered at port 0
+        elif datagram and datagram[0] >= DATA_BIT:
             self._receive(datagram, source, 0, now)
         elif datagram and datagram[0] == _RELAY:
             relay = self._relays.receive(datagram, source, now)
