@@ -47,6 +47,8 @@ class Joined:
     """The device as the host has it."""
     device_name: str | None = None
     """The name that the host gave the device."""
+    save_at: float | None = None
+    """When the state file is written, at the latest; None: it says what we hold."""
 
     def __post_init__(self) -> None:
         self.meetings = Meetings(self.state)

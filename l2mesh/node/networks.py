@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 MAX_NETWORKS: Final = 256
 EXPIRY_CHECK_S: Final = 5.0
+SAVE_ROSTER_S: Final = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -129,8 +130,22 @@ class Networks(Part):
 
     def keep(self, joined: Joined) -> None:
         """Write the state file of a network and wake those who wait for it."""
+        joined.save_at = None
         self.core.emit(Persist(network_file(joined.network), write_network(joined)))
         self.core.emit(NetworkChanged(joined.network))
+
+    def keep_soon(self, joined: Joined, now: float) -> None:
+        """As `keep`, within half a second: for what the controller can tell again.
+
+        The file holds the whole roster, and a roster of thousands changes many times a second.
+        """
+        joined.save_at = joined.save_at or now + SAVE_ROSTER_S
+
+    def keep_all(self) -> None:
+        """Write what was put off."""
+        for joined in self.joined.values():
+            if joined.save_at is not None:
+                self.keep(joined)
 
     def refresh(self, joined: Joined) -> None:
         """After verified state has changed: keep it, then bring engine and host to it."""
@@ -219,14 +234,12 @@ class Networks(Part):
         self.core.touch(peer, now)
 
     def announce(self, joined: Joined, peer: Peer, now: float) -> None:
-        """Tell an accepted peer our receive indices for the network, on the current session."""
-        session = peer.sessions.current
-        if session is None:
-            return
-        announcements = peer.sessions.announcements(session, joined.network)
-        if announcements:
-            indices = tuple(LaneIndex(each.lane, each.index) for each in announcements)
-            self.core.send(peer, Indices(joined.network, indices), now)
+        """Tell an accepted peer our receive indices for the network, on each session its own."""
+        for session in list(peer.channels):
+            announcements = peer.sessions.announcements(session, joined.network)
+            if announcements:
+                indices = tuple(LaneIndex(each.lane, each.index) for each in announcements)
+                self.core.send_on(peer, session, Indices(joined.network, indices), now)
 
     # --- hooks ----------------------------------------------------------------------------------
 
@@ -282,6 +295,7 @@ class Networks(Part):
     def next_timeout(self) -> float | None:
         due = [joined.join.next_timeout() for joined in self.joined.values()]
         due += [joined.meetings.next_timeout() for joined in self.joined.values()]
+        due += [joined.save_at for joined in self.joined.values()]
         due += [self._expiry_at] if self._has_expiry() else []
         return min((at for at in due if at is not None), default=None)
 
@@ -294,6 +308,8 @@ class Networks(Part):
             if joined.join.state is not before:
                 self.core.emit(NetworkChanged(joined.network))
             self.run(joined, joined.meetings.handle_timeout(now, unix_now), now)
+            if joined.save_at is not None and now >= joined.save_at:
+                self.keep(joined)
             if joined.port is not None and not joined.state.is_member(unix_now):
                 port.close(self.core, joined)
 

@@ -77,6 +77,7 @@ class Node:
     def close(self, now: float) -> None:
         """Leave in good order: keep what is worth keeping, tell the peers."""
         self.candidates.save()
+        self.networks_part.keep_all()
         self.core.close(now)
 
     def handle_upcall(self, upcall: Upcall, now: float) -> None:
