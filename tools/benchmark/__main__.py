@@ -67,7 +67,7 @@ def _compare(options: argparse.Namespace) -> tuple[list[Measured], Idle | None]:
         ):
             found[each.name] = each
             print(f"round {turn + 1}: {each.name} {each.mbits[-1]:,.0f} Mbit/s", flush=True)
-    in_order = [found[way] for way in ways if way in found]
+    in_order = [found[each.name] for each in contenders]
     print("\n" + "\n".join(table(in_order)))
     return in_order, idled
 

@@ -9,7 +9,7 @@ its own, so that relayed traffic crosses a third host, and direct traffic only t
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,8 @@ TINC_KEY_BITS: Final = 2048
 VXLAN_PORT: Final = 4789
 RELAYED_NODE_PORT: Final = 9995
 NETWORK_UP_S: Final = 30.0
+WHOLE_MSS: Final = 1472 - 24 - 14 - 40
+"""A direct path's datagram without DATA's overhead, Ethernet, IPv4 and TCP."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Contender:
     """The user-space programs at both ends, for their CPU time."""
     check: Callable[[], None] | None = None
     """Raises if the traffic would not take the way that the name says."""
+    mss: int | None = None
+    """TCP segments are no larger than this, in bytes; None leaves it to the MTU."""
 
 
 class Arena:
@@ -55,7 +59,14 @@ def build(arena: Arena, names: Sequence[str]) -> list[Contender]:
     """Set up these contenders, in their order."""
     contenders = [_BUILDERS[name](arena) for name in names if name not in _MESHES]
     meshes = [name for name in names if name in _MESHES]
-    return contenders + (_meshes(arena, meshes) if meshes else [])
+    if meshes:
+        contenders += _meshes(arena, meshes)
+    return contenders + [_whole(each) for each in contenders if each.name == "l2mesh"]
+
+
+def _whole(mesh: Contender) -> Contender:
+    """The same mesh with segments that fit one datagram: what cutting frames in two costs."""
+    return replace(mesh, name=f"{mesh.name}-mss", mss=WHOLE_MSS)
 
 
 def _veth(arena: Arena) -> Contender:
