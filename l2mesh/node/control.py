@@ -95,7 +95,7 @@ def _receive_record(
         case Chunk():
             channel = peer.channels.setdefault(upcall.session, Channel())
             channel.receive_chunk(record, now)
-            _dispatch(core, peer, channel, now)
+            _dispatch(core, peer, upcall.session, channel, now)
             if channel.is_broken:
                 core.refuse("broken_channel")
                 peer.sessions.drop(upcall.session, now)
@@ -115,7 +115,7 @@ def _receive_probe_reply(core: Core, peer: Peer, path: Path, reply: ProbeReply, 
             part.observed(peer, reply.observed, now)
 
 
-def _dispatch(core: Core, peer: Peer, channel: Channel, now: float) -> None:
+def _dispatch(core: Core, peer: Peer, session: int, channel: Channel, now: float) -> None:
     while (data := channel.poll_message()) is not None:
         try:
             message = decode_message(data)
@@ -127,6 +127,7 @@ def _dispatch(core: Core, peer: Peer, channel: Channel, now: float) -> None:
         if handler is None:
             core.refuse("unhandled_verb")
             continue
+        peer.hearing = session
         handler(peer, message, now)
         if peer.fingerprint not in core.peers:
             return

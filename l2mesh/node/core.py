@@ -230,6 +230,14 @@ class Core:
             self.refuse("channel_full")
         self.touch(peer, now)
 
+    def send_on(self, peer: Peer, session: int, message: Message, now: float) -> None:
+        """Send a message reliably that belongs to one live session, and never on another."""
+        try:
+            peer.queue_on(session, PRIORITY[type(message)], encode_message(message), now)
+        except StateError:
+            self.refuse("channel_full")
+        self.touch(peer, now)
+
     def remove_peer(self, peer: Peer, now: float) -> None:
         """Forget a peer: sessions, keys, paths."""
         peer.sessions.close(now)

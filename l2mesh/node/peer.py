@@ -36,6 +36,8 @@ class Peer:
     """Where the last authentic control came from; answers go there until a path is chosen."""
     is_wanted: bool = False
     """Somebody waits for a session with it."""
+    hearing: int = 0
+    """The session that carried the message which is being handled."""
 
     @property
     def fingerprint(self) -> bytes:
@@ -61,6 +63,11 @@ class Peer:
             self.waiting.append((priority, message))
         else:
             raise StateError(f"too many messages wait for {self.fingerprint.hex()[:10]}")
+
+    def queue_on(self, session: int, priority: int, message: bytes, now: float) -> None:
+        """Hand a message to one session, the only one where it means something; if that is live."""
+        if (channel := self.channels.get(session)) is not None:
+            channel.send(message, priority, now, is_bound=True)
 
     def move_channel(self, session: int, now: float) -> None:
         """Send on a newer session from now on: what the older ones owe goes along."""

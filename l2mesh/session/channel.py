@@ -41,6 +41,8 @@ class _Message:
 
     priority: int
     data: bytes
+    is_bound: bool
+    """It means something in this session alone."""
     last_chunk: int = -1
     """Number of its last chunk, -1 while not every chunk has been made."""
     is_handed_over: bool = False
@@ -87,8 +89,10 @@ class Channel:
 
     # --- sending ----------------------------------------------------------------------------------
 
-    def send(self, message: bytes, priority: int, now: float) -> None:
+    def send(self, message: bytes, priority: int, now: float, *, is_bound: bool = False) -> None:
         """Sends a message after those of a lower `priority` number and those given before.
+
+        One that `is_bound` means something in this session alone: no other ever carries it.
 
         Raises StateError when 256 messages or 4 MiB wait, or the message exceeds 1 MiB.
         """
@@ -100,21 +104,25 @@ class Channel:
             raise StateError(f"{self._bytes} bytes wait for the peer already")
         self._bytes += len(message)
         self._order += 1
-        heapq.heappush(self._waiting, (priority, self._order, _Message(priority, message)))
+        heapq.heappush(
+            self._waiting, (priority, self._order, _Message(priority, message, is_bound))
+        )
 
     def unacknowledged(self) -> list[tuple[int, bytes]]:
         """Hands over (priority, message) of all that is owed, for a newer session; each once.
 
         What has not begun leaves this channel; what has goes on here too, since the peer waits for
-        its other chunks.
+        its other chunks. What is bound to this session stays.
         """
-        owed = [each for each in self._begun if not each.is_handed_over]
+        owed = [each for each in self._begun if not (each.is_handed_over or each.is_bound)]
         for each in owed:
             each.is_handed_over = True
-        while self._waiting:
-            message = heapq.heappop(self._waiting)[2]
-            self._bytes -= len(message.data)
-            owed.append(message)
+        waiting = sorted(self._waiting)
+        self._waiting = [entry for entry in waiting if entry[2].is_bound]
+        for *_, message in waiting:
+            if not message.is_bound:
+                self._bytes -= len(message.data)
+                owed.append(message)
         return [(each.priority, each.data) for each in owed]
 
     def receive_ack(self, ack: Ack, now: float) -> None:

@@ -14,13 +14,15 @@ __all__ = ["handle"]
 
 
 def handle(networks: Networks, peer: Peer, message: Indices, now: float) -> None:
-    """Frames may flow to it from now on; an empty list means that it has left the network."""
+    """Frames may flow to it from now on; an empty list means that it has left the network.
+
+    The indices are those of the session that carried the message, whichever is the current one.
+    """
     joined = networks.joined.get(message.network)
-    session = peer.sessions.current
-    if joined is None or session is None:
+    if joined is None:
         return
     if not message.indices:
         networks.part_from(joined, peer, now)
         return
-    peer.sessions.announced(session, message.network, message.indices, now)
+    peer.sessions.announced(peer.hearing, message.network, message.indices, now)
     networks.core.touch(peer, now)

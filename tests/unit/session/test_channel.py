@@ -213,6 +213,17 @@ def test_owed_messages_are_handed_over_once_and_in_order() -> None:
     assert channel.unacknowledged() == []
 
 
+def test_what_is_bound_to_its_session_is_not_handed_over() -> None:
+    channel = Channel()
+    channel.send(b"bound", 1, 0.0, is_bound=True)
+    channel.send(b"free", 2, 0.0)
+    assert len(list(chunks(channel))) == 2
+    channel.send(b"free, waits", 2, 0.0)
+    channel.send(b"bound, waits", 1, 0.0, is_bound=True)
+    assert channel.unacknowledged() == [(2, b"free"), (2, b"free, waits")]
+    assert [chunk.data for chunk in chunks(channel)] == [b"bound, waits"]
+
+
 def test_channel_works_on_after_handing_over() -> None:
     sender, receiver = Channel(), Channel()
     sender.send(b"a" * 2000, 2, 0.0)
