@@ -135,6 +135,7 @@ class Driver(Generic[EffectT]):
     def _on_datagrams(self, receive: Callable[[int], tuple[bytes, Any]]) -> None:
         now = self.clock()
         handle, known = self.engine.handle_datagram, self._known
+        poll = self.engine.poll_upcall
         try:
             for _ in range(BATCH):
                 datagram, source = receive(DATAGRAM_BYTES)
@@ -142,6 +143,9 @@ class Driver(Generic[EffectT]):
                 if endpoint is None:
                     endpoint = self._remember(source)
                 handle(datagram, endpoint, now)
+                if (upcall := poll()) is not None:
+                    # The next datagram may need what comes of it: a relay's leg, a key.
+                    self._converse(upcall, now)
         except BlockingIOError:
             pass
         except OSError as error:

@@ -102,6 +102,23 @@ async def test_upcall_reaches_core_and_its_outputs_go_their_ways(bench: Bench) -
 
 
 @pytest.mark.asyncio
+async def test_what_an_upcall_brings_about_stands_before_the_next_datagram(bench: Bench) -> None:
+    # the first lets the core install what the second needs; both wait in the socket
+    bench.core.answers = [OpenPort(9, bytes(6), 1500)]
+    handle, executed = bench.engine.handle_datagram, []
+
+    def watch(datagram: bytes, source: Endpoint, now: float) -> None:
+        executed.append(len(bench.engine.executed))
+        handle(datagram, source, now)
+
+    bench.engine.handle_datagram = watch  # type: ignore[method-assign]
+    for datagram in (b"\x01 ready", DATAGRAM):
+        bench.peer.sendto(datagram, bench.address)
+    assert await bench.receive(bench.far) == DATAGRAM
+    assert executed == [0, 1]
+
+
+@pytest.mark.asyncio
 async def test_outputs_of_a_command_are_sent_at_once(bench: Bench) -> None:
     def execute(command: object, now: float) -> None:
         assert isinstance(command, SendDatagram)
