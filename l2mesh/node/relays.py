@@ -188,6 +188,7 @@ class Relays(Part):
         if planet is not None:
             planet.paths.challenge(now)
             self.core.touch(planet, now)
+            self._remind(relay, planet, now)
             self._want_another(peer.fingerprint, now)
 
     def next_timeout(self) -> float | None:
@@ -205,6 +206,14 @@ class Relays(Part):
             self._renew(now)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _remind(self, relay: int, planet: Peer, now: float) -> None:
+        """Ask again for a relay that we have: a peer that was started anew knows it no more, and
+        the planet, which forwards on, tells both ends."""
+        leg = self.legs[relay]
+        if now >= leg.since + USELESS_S:
+            self.legs[relay] = replace(leg, since=now)
+            self.core.send(planet, RelayRequest(peer=leg.peer), now)
 
     def _want_another(self, fingerprint: bytes, now: float) -> None:
         """A relay at a planet that has none for this peer, if there is such a planet."""
