@@ -17,8 +17,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
+from l2mesh.datapath.interface import PortOffloads
 from l2mesh.errors import ConfigError, L2meshError
 from l2mesh.node.effects import ConfigureDevice, RemoveDevice
+from l2mesh.runtime.offloads import Offloads
 from l2mesh.service import links
 from l2mesh.service.masters import Masters
 from l2mesh.service.netlink import Netlink
@@ -39,8 +41,8 @@ _Work: TypeAlias = Coroutine[None, None, list[str]]
 class Ports(Protocol):
     """What a device needs of the driver."""
 
-    def attach_port(self, network: int, fd: int) -> None:
-        """Read and write frames of a network by this descriptor."""
+    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None = None) -> None:
+        """Read and write frames of a network by this descriptor, behind virtio headers."""
 
     def detach_port(self, network: int) -> None:
         """Let go of it."""
@@ -87,6 +89,7 @@ class Devices:
     ports: Ports
     masters: Masters
     changed: Changed
+    offloads: Offloads = field(default_factory=Offloads)
     _devices: dict[int, Device] = field(default_factory=dict)
     _unmade: dict[int, ConfigureDevice] = field(default_factory=dict)
     """What could not be made, to be tried again when links of the host change."""
@@ -198,7 +201,7 @@ class Devices:
     async def _make(self, wanted: ConfigureDevice) -> Device:
         """A new TAP, up, in its bridge, attached to the driver."""
         self._unmade[wanted.network] = wanted
-        tap = _open_tap(wanted)
+        tap = _open_tap(wanted, self.offloads)
         device = Device(tap, wanted)
         try:
             await self.netlink.run(links.prepare, tap.name, wanted.mac.hex(":"), wanted.mtu)
@@ -210,7 +213,7 @@ class Devices:
             raise
         del self._unmade[wanted.network]
         self._devices[wanted.network] = device
-        self.ports.attach_port(wanted.network, tap.fileno())
+        self.ports.attach_port(wanted.network, tap.fileno(), tap.offloads)
         logger.info("device name=%s network=%016x is up", tap.name, wanted.network)
         return device
 
@@ -283,14 +286,15 @@ class Devices:
             logger.info("device name=%s network=%016x is removed", device.tap.name, network)
 
 
-def _open_tap(wanted: ConfigureDevice) -> Tap:
+def _open_tap(wanted: ConfigureDevice, offloads: Offloads) -> Tap:
     """A TAP by the wanted name, or by the first free default one."""
+    tso, uso = offloads.tap_tso, offloads.tap_uso
     if wanted.name is not None:
-        return Tap(wanted.name)
+        return Tap(wanted.name, tso=tso, uso=uso)
     first: ConfigError | None = None
     for name in default_names(wanted.network):
         try:
-            return Tap(name)
+            return Tap(name, tso=tso, uso=uso)
         except ConfigError as error:
             first = first or error
     assert first is not None

@@ -107,13 +107,17 @@ class Host:
         return self.delivered[before:]
 
     def outputs(self) -> list[Transmit]:
-        """Datagrams that wait; frames go into `delivered`."""
-        datagrams = []
+        """Datagrams that wait, those of trains one by one; frames go into `delivered`."""
+        datagrams: list[Transmit] = []
         while (output := self.engine.poll_output()) is not None:
             if isinstance(output, Deliver):
                 self.delivered.append(output.frame)
-            else:
+            elif isinstance(output, Transmit):
                 datagrams.append(output)
+            else:
+                run, stride, endpoint = output
+                cut = (run[at : at + stride] for at in range(0, len(run), stride))
+                datagrams += [Transmit(datagram, endpoint) for datagram in cut]
         return datagrams
 
     def heard(self) -> list[Upcall]:

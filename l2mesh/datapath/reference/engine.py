@@ -1,7 +1,7 @@
 """The engine as the program sees it: it composes the parts and hands each input to one of them."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from l2mesh.crypto import Crypto, Random
@@ -12,7 +12,9 @@ from l2mesh.datapath.interface import (
     DropReason,
     Endpoint,
     FdbEntry,
+    Offload,
     Output,
+    Received,
     Upcall,
 )
 from l2mesh.datapath.reference.bounds import Bounds
@@ -105,6 +107,7 @@ class ReferenceEngine:
             interface.RemoveMember: ports.remove_member,
             interface.FlushPeer: ports.flush_peer,
             interface.SetLimits: ports.set_limits,
+            interface.SetPortOffloads: ports.set_offloads,
             interface.SetGuard: self._guard.set,
             interface.SetUnderlay: self._switching.set_underlay,
             interface.SendControl: sender.send_control,
@@ -117,12 +120,36 @@ class ReferenceEngine:
         """Carry out one command."""
         self._handlers[type(command)](command, now)
 
-    def handle_frame(self, network: int, frame: bytes, now: float) -> None:
-        """One frame read from a port."""
-        self._switching.from_port(network, frame, now)
+    def handle_frame(
+        self, network: int, frame: bytes, now: float, offload: Offload | None = None
+    ) -> None:
+        """One frame or super-frame read from a port."""
+        self._switching.from_port(network, frame, now, offload)
 
     def handle_datagram(self, datagram: bytes, source: Endpoint, now: float) -> None:
-        """One datagram received by the UDP socket."""
+        """One datagram received by the UDP socket: a batch of one."""
+        self._take_one(datagram, source, now)
+        self._switching.end_batch()
+
+    def handle_datagrams(self, batch: Sequence[Received], now: float) -> None:
+        """What one wake received."""
+        for datagrams, stride, source in batch:
+            if not stride or len(datagrams) <= stride:
+                self._take_one(datagrams, source, now)
+            else:
+                self._take_run(datagrams, stride, source, now)
+        self._switching.end_batch()
+
+    def _take_run(self, run: bytes, stride: int, source: Endpoint, now: float) -> None:
+        """Datagrams of one source that the kernel has merged. They need not belong together."""
+        if run[0] == _RELAY and self._relays.forward_run(run, stride, source, now):
+            self._counters.datagrams_in += -(-len(run) // stride)
+            self._counters.datagram_bytes_in += len(run)
+            return
+        for at in range(0, len(run), stride):
+            self._take_one(run[at : at + stride], source, now)
+
+    def _take_one(self, datagram: bytes, source: Endpoint, now: float) -> None:
         counters = self._counters
         counters.datagrams_in += 1
         counters.datagram_bytes_in += len(datagram)

@@ -21,6 +21,7 @@ from l2mesh.datapath.interface import (
 )
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
+from l2mesh.datapath.reference.trains import push_trains
 from l2mesh.switch.limits import TokenBucket
 from l2mesh.wire.relay import RELAY_HEADER_BYTES
 
@@ -70,6 +71,35 @@ class Relays:
     def remove(self, command: RemoveRelay, now: float) -> None:
         """Forward this id no more."""
         self._relays.pop(command.relay, None)
+
+    def forward_run(self, run: bytes, stride: int, source: Endpoint, now: float) -> bool:
+        """Whether a run of datagrams of `stride` bytes, the last perhaps shorter, was dealt with.
+
+        It is when all of them are RELAY of one id and `source` is an end of it. What exceeds the
+        client's rate is cut off from the end, as if they had come one by one.
+        """
+        head = run[:RELAY_HEADER_BYTES]
+        relay = self._relays.get(int.from_bytes(run[_ID], "big"))
+        if relay is None or source not in (relay.left, relay.right):
+            return False
+        starts = range(0, len(run), stride)
+        if any(run[at : at + RELAY_HEADER_BYTES] != head for at in starts):
+            return False
+        if len(run) - starts[-1] <= RELAY_HEADER_BYTES:
+            return False
+        is_left = source == relay.left
+        bucket = relay.left_bucket if is_left else relay.right_bucket
+        passing = bucket.take_some(now, len(starts))
+        counters = self._counters
+        if passing < len(starts):
+            counters.drop(DropReason.RELAY_RATE, len(starts) - passing)
+            run = run[: passing * stride]
+        push_trains(self._outputs, run, stride, relay.right if is_left else relay.left)
+        counters.relayed_packets += passing
+        counters.relayed_bytes += len(run)
+        counters.datagrams_out += passing
+        counters.datagram_bytes_out += len(run)
+        return True
 
     def receive(self, datagram: bytes, source: Endpoint, now: float) -> int:
         """Take one RELAY datagram: its id if what is inside is for us, else 0."""
