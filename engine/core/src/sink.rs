@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::command::PortOffloads;
 use crate::endpoint::Endpoint;
 
 /// What the kernel, or a peer, says of a frame besides its bytes.
@@ -58,12 +59,22 @@ pub struct Delivery<'a> {
     /// Where `body` lies in the memory handed to `Engine::datagrams`, if it does. It stays there
     /// untouched after that call has returned, so a sink may note the place instead of copying.
     pub place: Option<Range<usize>>,
-    /// What to tell the kernel; without `open_checksum` the checksum is complete.
+    /// Where the checksum is to be completed; `None`: it is complete.
     pub open_checksum: Option<OpenChecksum>,
-    /// The frame continues the super-frame of the delivery just before this one (CONT): that was
-    /// authenticated in the same batch, on the same index, with the counter before. Whether the
-    /// headers agree is for whoever merges them to see.
-    pub continues: bool,
+    /// What the port's reader understands. With `checksum` the frame is to be merged with others of
+    /// this batch and written at its end; without, it is written at once, its checksum completed.
+    pub offloads: PortOffloads,
+}
+
+/// What the end of a batch wrote to ports, for the counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Frames, a super-frame being one.
+    pub frames: u64,
+    /// Bytes of those, with all headers.
+    pub bytes: u64,
+    /// How many of them were super-frames.
+    pub superframes: u64,
 }
 
 /// Takes what an engine gives out, in order.
@@ -79,6 +90,9 @@ pub trait Sink {
 
     /// Write a frame to the port of `network`.
     fn deliver(&mut self, network: u64, frame: &Delivery<'_>);
+
+    /// The batch is over: write what has been merged. What was written is said.
+    fn end_batch(&mut self) -> Merged;
 
     /// Send bytes that exist already.
     fn transmit(&mut self, endpoint: Endpoint, datagram: &[u8]) {

@@ -153,29 +153,37 @@ impl<'a> Split<'a> {
     /// # Panics
     /// When `index` or the length of `to` is wrong, a mistake of the caller's.
     pub fn write(&self, index: usize, to: &mut [u8]) {
+        self.write_behind(index, 0, to);
+    }
+
+    /// The same without the first `skip` bytes, which are of the Ethernet header.
+    ///
+    /// # Panics
+    /// As above, or when `skip` reaches into the IP header.
+    pub fn write_behind(&self, index: usize, skip: usize, to: &mut [u8]) {
+        let (ip, l4, payload) = (self.ip - skip, self.l4 - skip, self.payload - skip);
         let from = self.payload + index * self.size;
-        let bytes = to.len() - self.payload;
-        to[..self.payload].copy_from_slice(&self.frame[..self.payload]);
-        to[self.payload..].copy_from_slice(&self.frame[from..from + bytes]);
-        self.patch_ip(index, to);
+        let bytes = to.len() - payload;
+        to[..payload].copy_from_slice(&self.frame[skip..self.payload]);
+        to[payload..].copy_from_slice(&self.frame[from..from + bytes]);
+        self.patch_ip(index, ip, to);
         let is_last = index + 1 == self.count;
         let (protocol, field) = if self.kind == GsoKind::Udp {
-            put_u16(to, self.l4 + 4, (to.len() - self.l4) as u16);
-            (UDP, self.l4 + 6)
+            put_u16(to, l4 + 4, (to.len() - l4) as u16);
+            (UDP, l4 + 6)
         } else {
-            self.patch_tcp(index, is_last, to);
-            (TCP, self.l4 + 16)
+            self.patch_tcp(index, is_last, &mut to[l4..]);
+            (TCP, l4 + 16)
         };
-        let pseudo = add(self.pseudo, (to.len() - self.l4) as u16);
+        let pseudo = add(self.pseudo, (to.len() - l4) as u16);
         put_u16(to, field, pseudo);
         if self.open.is_none() {
-            let value = finish(checksum::sum(&to[self.l4..]), protocol);
+            let value = finish(checksum::sum(&to[l4..]), protocol);
             put_u16(to, field, value);
         }
     }
 
-    fn patch_ip(&self, index: usize, to: &mut [u8]) {
-        let ip = self.ip;
+    fn patch_ip(&self, index: usize, ip: usize, to: &mut [u8]) {
         if to[ip] >> 4 == 4 {
             let total = (to.len() - ip) as u16;
             let id = u16_at(to, ip + 4).wrapping_add(index as u16);
@@ -187,16 +195,15 @@ impl<'a> Split<'a> {
         }
     }
 
-    fn patch_tcp(&self, index: usize, is_last: bool, to: &mut [u8]) {
-        let at = self.l4 + 4;
-        let first = u32::from_be_bytes([to[at], to[at + 1], to[at + 2], to[at + 3]]);
+    fn patch_tcp(&self, index: usize, is_last: bool, header: &mut [u8]) {
+        let first = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
         let sequence = first.wrapping_add((index * self.size) as u32);
-        to[at..at + 4].copy_from_slice(&sequence.to_be_bytes());
+        header[4..8].copy_from_slice(&sequence.to_be_bytes());
         if index > 0 {
-            to[self.l4 + TCP_FLAGS] &= !CWR;
+            header[TCP_FLAGS] &= !CWR;
         }
         if !is_last {
-            to[self.l4 + TCP_FLAGS] &= !(FIN | PSH);
+            header[TCP_FLAGS] &= !(FIN | PSH);
         }
     }
 }
@@ -324,6 +331,9 @@ mod tests {
                 let mut to = vec![0xee; split.length(index)];
                 split.write(index, &mut to);
                 check(&to, split.open_checksum().is_some());
+                let mut bare = vec![0xee; to.len() - 14];
+                split.write_behind(index, 14, &mut bare);
+                assert_eq!(bare, to[14..]);
                 to
             })
             .collect();
