@@ -94,7 +94,7 @@ class Daemon:
                 self.driver,
                 Masters(self.state),
                 self._device_changed,
-                self.offloads,
+                offloads=self.offloads,
             )
             self.api = ApiServer(options.socket, method_table(self))
             undo.pop_all()

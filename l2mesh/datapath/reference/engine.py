@@ -142,19 +142,29 @@ class ReferenceEngine:
 
     def _take_run(self, run: bytes, stride: int, source: Endpoint, now: float) -> None:
         """Datagrams of one source that the kernel has merged. They need not belong together."""
-        if run[0] == _RELAY and self._relays.forward_run(run, stride, source, now):
-            self._counters.datagrams_in += -(-len(run) // stride)
-            self._counters.datagram_bytes_in += len(run)
+        skip = relay = 0
+        if run[0] == _RELAY and self._relays.is_one(run, stride):
+            if self._relays.forward_run(run, stride, source, now):
+                self._count(run, stride)
+                return
+            skip, relay = RELAY_HEADER_BYTES, self._relays.find_leg(run, source)
+        if (relay or not skip) and min(run[skip::stride]) >= DATA_BIT:
+            self._count(run, stride)
+            self._receive(run, stride, skip, source, relay, now)
             return
         for at in range(0, len(run), stride):
             self._take_one(run[at : at + stride], source, now)
+
+    def _count(self, run: bytes, stride: int) -> None:
+        self._counters.datagrams_in += -(-len(run) // stride)
+        self._counters.datagram_bytes_in += len(run)
 
     def _take_one(self, datagram: bytes, source: Endpoint, now: float) -> None:
         counters = self._counters
         counters.datagrams_in += 1
         counters.datagram_bytes_in += len(datagram)
         if datagram and datagram[0] >= DATA_BIT:
-            self._receive(datagram, source, 0, now)
+            self._receive(datagram, len(datagram), 0, source, 0, now)
         elif datagram and datagram[0] == _RELAY:
             relay = self._relays.receive(datagram, source, now)
             if relay:
@@ -167,7 +177,7 @@ class ReferenceEngine:
         if not datagram:
             self._counters.drop(DropReason.MALFORMED)
         elif datagram[0] >= DATA_BIT:
-            self._receive(datagram, source, relay, now)
+            self._receive(datagram, len(datagram), 0, source, relay, now)
         elif datagram[0] in _HANDSHAKE:
             self._guard.receive(datagram, source, relay, now)
         else:

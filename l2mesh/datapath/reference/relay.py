@@ -72,27 +72,33 @@ class Relays:
         """Forward this id no more."""
         self._relays.pop(command.relay, None)
 
-    def forward_run(self, run: bytes, stride: int, source: Endpoint, now: float) -> bool:
-        """Whether a run of datagrams of `stride` bytes, the last perhaps shorter, was dealt with.
+    def is_one(self, run: bytes, stride: int) -> bool:
+        """Whether all datagrams of a run are RELAY of one id, and none is empty."""
+        head, starts = run[:RELAY_HEADER_BYTES], range(0, len(run), stride)
+        if min(stride, len(run) - starts[-1]) <= RELAY_HEADER_BYTES:
+            return False
+        return all(run[at : at + RELAY_HEADER_BYTES] == head for at in starts)
 
-        It is when all of them are RELAY of one id and `source` is an end of it. What exceeds the
-        client's rate is cut off from the end, as if they had come one by one.
+    def find_leg(self, datagram: bytes, source: Endpoint) -> int:
+        """The relay id if what is inside is for us, else 0."""
+        number = int.from_bytes(datagram[_ID], "big")
+        return number if self._legs.get(number) == source else 0
+
+    def forward_run(self, run: bytes, stride: int, source: Endpoint, now: float) -> bool:
+        """Whether `source` is an end; if so a run of one id goes to the other as trains.
+
+        What exceeds the client's rate is cut off, as if the datagrams had come one by one.
         """
-        head = run[:RELAY_HEADER_BYTES]
         relay = self._relays.get(int.from_bytes(run[_ID], "big"))
         if relay is None or source not in (relay.left, relay.right):
             return False
-        starts = range(0, len(run), stride)
-        if any(run[at : at + RELAY_HEADER_BYTES] != head for at in starts):
-            return False
-        if len(run) - starts[-1] <= RELAY_HEADER_BYTES:
-            return False
         is_left = source == relay.left
         bucket = relay.left_bucket if is_left else relay.right_bucket
-        passing = bucket.take_some(now, len(starts))
+        count = -(-len(run) // stride)
+        passing = bucket.take_some(now, count)
         counters = self._counters
-        if passing < len(starts):
-            counters.drop(DropReason.RELAY_RATE, len(starts) - passing)
+        if passing < count:
+            counters.drop(DropReason.RELAY_RATE, count - passing)
             run = run[: passing * stride]
         push_trains(self._outputs, run, stride, relay.right if is_left else relay.left)
         counters.relayed_packets += passing
@@ -110,7 +116,7 @@ class Relays:
         relay = self._relays.get(number)
         if relay is not None and self._forward(relay, datagram, source, now):
             return 0
-        if self._legs.get(number) == source:
+        if self.find_leg(datagram, source):
             return number
         self._counters.drop(DropReason.UNKNOWN_RELAY)
         return 0

@@ -36,7 +36,16 @@ _UDP: Final = 17
 class Switching:
     """Frames of all networks."""
 
-    __slots__ = ("_coalescer", "_counters", "_outputs", "_own", "_ports", "_sender", "_upcalls")
+    __slots__ = (
+        "_coalescer",
+        "_counters",
+        "_outputs",
+        "_own",
+        "_ports",
+        "_sender",
+        "_upcalls",
+        "join",
+    )
 
     def __init__(
         self,
@@ -54,6 +63,7 @@ class Switching:
         self._counters = counters
         self._own = OwnDatagrams()
         self._coalescer = Coalescer()
+        self.join = self._coalescer.join
 
     def set_underlay(self, command: SetUnderlay, now: float) -> None:
         """Our own UDP addresses."""
@@ -149,29 +159,33 @@ class Switching:
 
     def from_mesh(
         self, peer: Peer, network: int, frame: bytes, now: float, *, is_open: bool
-    ) -> None:
-        """One authentic frame from `peer`; `is_open`: its L4 checksum is to be completed."""
+    ) -> bool:
+        """One authentic frame from `peer`; `is_open`: its L4 checksum is to be completed.
+
+        Whether it is a super-frame in the making that frames of equal headers may join unseen.
+        """
         port = self._ports.table.get(network)
         if port is None:
             self._counters.drop(DropReason.NO_PORT)
-            return
+            return False
         length = len(frame)
         if port.inward.get(frame[:12]) is peer and length <= port.untagged_max:
-            if port.offloads.checksum and self._coalescer.join(network, frame, is_open=is_open):
-                return  # all headers are those of a frame that has passed
+            if port.offloads.checksum and self.join(network, frame, is_open=is_open):
+                return True
             if (
-                not is_open
-                and (at := _PROTOCOL_AT.get(frame[12:14])) is not None
+                (at := _PROTOCOL_AT.get(frame[12:14])) is not None
                 and length > at
                 and (frame[at] != _UDP or not self._own.is_own(frame))
+                and (not is_open or find_segment(frame) is not None)
             ):
-                self._deliver(port, frame, is_open=False)
-                return
+                self._deliver(port, frame, is_open=is_open)
+                return True
         reason = self._from_mesh(port, peer.fingerprint, frame, now, is_open=is_open)
         if reason is not None:
             self._counters.drop(reason)
         else:
             self._deliver(port, frame, is_open=is_open)
+        return False
 
     def _from_mesh(
         self, port: Port, source: bytes, frame: bytes, now: float, *, is_open: bool

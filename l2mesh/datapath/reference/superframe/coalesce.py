@@ -81,6 +81,8 @@ _PLAIN_IPV4: Final = 0x45
 """Version 4, no options."""
 
 _put_u16 = Struct(">H").pack_into
+_ipv4_at = Struct(">HH4xH").unpack_from
+"""Total length, identification and header checksum, from byte 2 on."""
 
 
 class Chain:
@@ -90,6 +92,7 @@ class Chain:
         "_counts_up",
         "_frame",
         "_has_push",
+        "_ip_sum",
         "_is_open",
         "_layout",
         "_length",
@@ -123,6 +126,8 @@ class Chain:
         self._counts_up = version == IPV4 and not u16(frame, l3 + 6) & DONT_FRAGMENT
         self._next_identification = u16(frame, l3 + 4) + 1 & ONES
         self._next_sequence = 0
+        self._ip_sum = -sum(_ipv4_at(frame, l3 + 2)) if version == IPV4 else 0
+        """Of the IPv4 header without what may differ; with it the sum is 0 modulo 0xffff."""
         self._has_push = False
         self.grows = True
         if protocol == TCP:
@@ -139,9 +144,8 @@ class Chain:
             or len(self._payloads) >= MAX_FRAMES
             or payload - l3 + self._length + size > MAX_BYTES
             or int.from_bytes(frame[:payload], "big") & self._mask != self._pattern
-            or (protocol == TCP and u32(frame, l4 + 4) != self._next_sequence)
-            or (self._counts_up and u16(frame, l3 + 4) != self._next_identification)
             or not self._names_end(frame, end)
+            or (protocol == TCP and u32(frame, l4 + 4) != self._next_sequence)
             or not (is_open or _is_summed(frame, l4, end, protocol, self._pseudo))
         ):
             return False
@@ -155,13 +159,21 @@ class Chain:
         return True
 
     def _names_end(self, frame: bytes, end: int) -> bool:
-        """Whether all lengths of a frame agree with `end`, and the sum of its IPv4 header."""
+        """Whether the lengths in a frame are right, and in IPv4 what else changes from the first.
+
+        All other bytes of the header are known to be those of the first.
+        """
         l3, l4, _, _, version, protocol = self._layout
         if protocol == UDP and u16(frame, l4 + 4) != end - l4:
             return False
-        if version == IPV4:
-            return u16(frame, l3 + 2) == end - l3 and sum_of(frame[l3:l4]) == ONES
-        return u16(frame, l3 + 4) == end - l4
+        if version != IPV4:
+            return u16(frame, l3 + 4) == end - l4
+        total, identification, checksum = _ipv4_at(frame, l3 + 2)
+        return (
+            total == end - l3
+            and (not self._counts_up or identification == self._next_identification)
+            and not (self._ip_sum + total + identification + checksum) % ONES
+        )
 
     def deliver(self) -> Deliver:
         """What the chain has become."""

@@ -116,13 +116,15 @@ def split(whole: SuperFrame, size: int, skip: int = 0, *, is_open: bool) -> Iter
     The first `skip` bytes of each are left out (an Ethernet header that need not travel). With
     `is_open` their L4 checksums are left open.
     """
-    headers = _Headers(whole)
+    headers = _Headers(whole, size)
     shared = memoryview(headers.bytes)[skip:]
-    body, join, stamp = memoryview(whole.frame), b"".join, headers.stamp
+    body, join, number = memoryview(whole.frame), b"".join, headers.number
     first, end = whole.layout.payload, len(whole.frame)
     for index, at in enumerate(range(first, end, size)):
+        if at + size >= end:
+            headers.set_last(end - at)
+        number(index, at - first)
         piece = body[at : at + size]
-        stamp(index, at - first, len(piece), is_last=at + size >= end)
         if not is_open:
             headers.complete(piece)
         yield join((shared, piece))
@@ -132,58 +134,78 @@ class _Headers:
     """The headers of a segment, changed in place from one segment to the next."""
 
     __slots__ = (
-        "_flags",
         "_identification",
+        "_ip_sum",
+        "_is_tcp",
         "_layout",
         "_pseudo",
         "_sequence",
-        "_sum",
+        "_total",
+        "_whole",
         "bytes",
     )
 
     bytes: bytearray
 
-    def __init__(self, whole: SuperFrame) -> None:
-        self.bytes = header = bytearray(whole.frame[: whole.layout.payload])
+    def __init__(self, whole: SuperFrame, size: int) -> None:
+        """Begin with those of the first of several segments with `size` bytes of payload."""
+        self._whole = whole
         self._layout = layout = whole.layout
+        self.bytes = header = bytearray(whole.frame[: layout.payload])
         self._pseudo = _pseudo_base(whole)
-        self._sum = self._identification = self._flags = self._sequence = 0
+        self._is_tcp = layout.protocol == TCP
+        self._ip_sum = self._identification = self._sequence = self._total = 0
         if layout.version == IPV4:
             self._identification = u16(header, layout.l3 + 4)
             ip = header[layout.l3 : layout.l4]
             del ip[10:12], ip[2:6]  # checksum; length and identification
-            self._sum = sum_of(ip)
-        if layout.protocol == TCP:
+            self._ip_sum = sum_of(ip)
+        if self._is_tcp:
             self._sequence = u32(header, layout.l4 + 4)
-            self._flags = header[layout.l4 + FLAGS_AT]
+            header[layout.l4 + FLAGS_AT] &= ~(FIN | PSH) & 0xFF
+        self._set_size(size)
 
-    def stamp(self, index: int, offset: int, size: int, *, is_last: bool) -> None:
-        """Make them those of segment `index`: `size` bytes of payload from `offset` on."""
-        header, layout = self.bytes, self._layout
-        l3, l4, payload = layout.l3, layout.l4, layout.payload
-        if layout.version == IPV4:
-            total, identification = payload - l3 + size, self._identification + index & ONES
-            _put_u16(header, l3 + 2, total)
+    def number(self, index: int, offset: int) -> None:
+        """Make them those of segment `index`, whose payload begins at `offset` of all payload."""
+        header, (l3, l4, _, _, version, _) = self.bytes, self._layout
+        if version == IPV4:
+            identification = self._identification + index & ONES
+            checksum = ONES - fold(self._ip_sum + self._total + identification)
             _put_u16(header, l3 + 4, identification)
-            _put_u16(header, l3 + 10, ONES - fold(self._sum + total + identification))
-        else:
-            _put_u16(header, l3 + 4, payload - l3 - IPV6_BYTES + size)
-        length = payload - l4 + size
-        if layout.protocol == TCP:
+            _put_u16(header, l3 + 10, checksum)
+        if self._is_tcp:
             _put_u32(header, l4 + 4, self._sequence + offset & 0xFFFF_FFFF)
-            dropped = (CWR if index else 0) | (0 if is_last else FIN | PSH)
-            header[l4 + FLAGS_AT] = self._flags & ~dropped
-        else:
-            _put_u16(header, l4 + 4, length)
-        _put_u16(header, l4 + CHECKSUM_AT[layout.protocol], fold(self._pseudo + length))
+            if index == 1:
+                header[l4 + FLAGS_AT] &= ~CWR & 0xFF
+
+    def set_last(self, size: int) -> None:
+        """The segment to come is the last, with `size` bytes of payload."""
+        self._set_size(size)
+        if self._is_tcp:
+            at = self._layout.l4 + FLAGS_AT
+            self.bytes[at] |= self._whole.frame[at] & (FIN | PSH)
 
     def complete(self, payload: memoryview) -> None:
-        """Complete the checksum that `stamp` left open."""
+        """Complete the L4 checksum, which is open unless this was called before."""
         header, layout = self.bytes, self._layout
+        field = layout.l4 + CHECKSUM_AT[layout.protocol]
+        length = layout.payload - layout.l4 + len(payload)
+        _put_u16(header, field, fold(self._pseudo + length))
         checksum = ONES - fold(sum_of(header[layout.l4 :]) + sum_of(payload))
-        if layout.protocol == UDP and not checksum:
-            checksum = ONES
-        _put_u16(header, layout.l4 + CHECKSUM_AT[layout.protocol], checksum)
+        _put_u16(header, field, checksum if checksum or self._is_tcp else ONES)
+
+    def _set_size(self, size: int) -> None:
+        """Lengths, and the sum of the pseudo header, for `size` bytes of payload."""
+        header, (l3, l4, payload, _, version, protocol) = self.bytes, self._layout
+        length = payload - l4 + size
+        if version == IPV4:
+            self._total = payload - l3 + size
+            _put_u16(header, l3 + 2, self._total)
+        else:
+            _put_u16(header, l3 + 4, payload - l3 - IPV6_BYTES + size)
+        if protocol == UDP:
+            _put_u16(header, l4 + 4, length)
+        _put_u16(header, l4 + CHECKSUM_AT[protocol], fold(self._pseudo + length))
 
 
 def _pseudo_base(whole: SuperFrame) -> int:
