@@ -11,12 +11,17 @@ Sections named in docstrings are those of ``docs/protocol.md``.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from l2mesh.crypto import Cipher
 
 __all__ = [
+    "GSO_NONE",
+    "GSO_TCP4",
+    "GSO_TCP6",
+    "GSO_UDP",
     "Activity",
     "AddRelayLeg",
     "ClosePort",
@@ -35,9 +40,12 @@ __all__ = [
     "Limits",
     "MacLearned",
     "NeedSession",
+    "Offload",
     "OpenPort",
     "Output",
     "Path",
+    "PortOffloads",
+    "Received",
     "RemoveMember",
     "RemoveReceive",
     "RemoveRelay",
@@ -51,10 +59,12 @@ __all__ = [
     "SetLimits",
     "SetMember",
     "SetPath",
+    "SetPortOffloads",
     "SetRelay",
     "SetUnderlay",
     "SourceSeen",
     "Transmit",
+    "TransmitTrain",
     "Upcall",
 ]
 
@@ -73,6 +83,47 @@ class Path(NamedTuple):
     relay: int = 0
 
 
+# --- offloads -----------------------------------------------------------------------------------
+
+# Kinds of super-frames: VIRTIO_NET_HDR_GSO_* of include/uapi/linux/virtio_net.h.
+GSO_NONE: Final = 0
+GSO_TCP4: Final = 1
+GSO_TCP6: Final = 4
+GSO_UDP: Final = 5
+
+
+class Offload(NamedTuple):
+    """What the kernel says of a frame, or is told: a virtio_net_hdr without its useless hdr_len.
+
+    A super-frame (`gso_type` not GSO_NONE) is one frame with up to 64 KiB behind its headers, to be
+    cut into segments of `gso_size` bytes of L4 payload. No `Offload` at all says the same as
+    `Offload()`: one frame, checksums complete.
+    """
+
+    gso_type: int = GSO_NONE
+    """Without the ECN bit; unknown bits stay, and the engine refuses the frame for them."""
+    gso_size: int = 0
+    csum_start: int = 0
+    """Where the L4 header begins, from the start of the frame, tags included."""
+    csum_offset: int = 0
+    """Of the checksum field, from `csum_start`: 16 in TCP, 6 in UDP."""
+    needs_csum: bool = False
+    """The checksum field holds the sum of the pseudo header only (folded, not inverted)."""
+    ecn: bool = False
+    """A TCP super-frame with CWR, which belongs on the first segment only."""
+
+
+class PortOffloads(NamedTuple):
+    """What whoever reads a port understands; without any it gets plain, complete frames."""
+
+    checksum: bool = False
+    """`needs_csum`. The others need it."""
+    tso: bool = False
+    """Super-frames of TCP."""
+    uso: bool = False
+    """Super-frames of UDP."""
+
+
 # --- what an engine gives out -------------------------------------------------------------------
 
 
@@ -83,14 +134,31 @@ class Transmit(NamedTuple):
     endpoint: Endpoint
 
 
+class TransmitTrain(NamedTuple):
+    """Send several datagrams by one UDP_SEGMENT call, or one by one where that is not possible.
+
+    Each is `stride` bytes long, the last one perhaps shorter. At least 2 and at most 63 of them
+    (some kernels count a header, so 64 are one too many), at most 65,000 bytes together.
+    """
+
+    datagrams: bytes
+    stride: int
+    endpoint: Endpoint
+
+
 class Deliver(NamedTuple):
-    """Write one Ethernet frame (no FCS, checksums complete) to the port of a network."""
+    """Write one Ethernet frame (no FCS) to the port of a network.
+
+    Checksums are complete unless `offload` says otherwise, which it does only on ports of which
+    `SetPortOffloads` said that they understand.
+    """
 
     network: int
     frame: bytes
+    offload: Offload | None = None
 
 
-Output: TypeAlias = Transmit | Deliver
+Output: TypeAlias = Transmit | TransmitTrain | Deliver
 
 
 class HandshakeReceived(NamedTuple):
@@ -188,7 +256,8 @@ class InstallSend:
     """From now on frames for (peer, network) leave with this index and key.
 
     For network 0 the key is kept for each session apart, because control names its session.
-    Frames held for (peer, network) leave at once if there is a path.
+    Frames held for (peer, network) leave at once if there is a path. ``elided`` = destination MAC |
+    source MAC (12 bytes) of the frames that may leave ELIDED on this index, None when none may.
     """
 
     peer: bytes
@@ -198,6 +267,7 @@ class InstallSend:
     cipher: Cipher
     key: bytes
     salt: bytes
+    elided: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +356,14 @@ class ClosePort:
     """Detach a port with its FDB, members and limits."""
 
     network: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetPortOffloads:
+    """What the reader of an open port understands from now on; a port opens without any."""
+
+    network: int
+    offloads: PortOffloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +465,7 @@ Command: TypeAlias = (
     | RemoveRelay
     | OpenPort
     | ClosePort
+    | SetPortOffloads
     | SetMember
     | RemoveMember
     | FlushPeer
@@ -415,7 +494,7 @@ class DropReason(enum.StrEnum):
     BAD_FLAGS = "bad_flags"  # authentic, but a flag or combination that has no meaning
     BAD_FRAGMENT = "bad_fragment"
     FRAGMENT_LOST = "fragment_lost"  # unfinished after 1 s, or displaced
-    BAD_OFFLOAD = "bad_offload"  # CSUM or ELIDED on a frame that cannot have it
+    BAD_OFFLOAD = "bad_offload"  # CSUM, ELIDED or kernel metadata that the frame cannot have
     BAD_FRAME = "bad_frame"  # runt, giant or truncated tag stack
     UNKNOWN_RELAY = "unknown_relay"
     RELAY_RATE = "relay_rate"
@@ -461,6 +540,15 @@ class Activity:
     rx_packets: int = 0
 
 
+class Received(NamedTuple):
+    """What one receive call of the UDP socket gave: one datagram, or several merged by UDP_GRO."""
+
+    datagrams: bytes
+    stride: int
+    """Length of each datagram but the last; 0 when there is only one."""
+    source: Endpoint
+
+
 class Engine(Protocol):
     """What both engines are to the rest of the program. No method blocks or raises on input."""
 
@@ -470,11 +558,16 @@ class Engine(Protocol):
     def execute(self, command: Command, now: float) -> None:
         """Carry out one command. A command about something unknown is ignored."""
 
-    def handle_frame(self, network: int, frame: bytes, now: float) -> None:
-        """One Ethernet frame read from the port of ``network``."""
+    def handle_frame(
+        self, network: int, frame: bytes, now: float, offload: Offload | None = None
+    ) -> None:
+        """One Ethernet frame or super-frame read from the port of ``network``."""
 
     def handle_datagram(self, datagram: bytes, source: Endpoint, now: float) -> None:
-        """One datagram received by the UDP socket."""
+        """One datagram received by the UDP socket: a batch of one."""
+
+    def handle_datagrams(self, batch: Sequence[Received], now: float) -> None:
+        """What one wake received. Frames merge within a batch, never beyond it."""
 
     def handle_timeout(self, now: float) -> None:
         """Age tables; call when ``next_timeout`` has come."""

@@ -2,14 +2,14 @@
 
 ::
 
-    UDP sockets -- handle_datagram --> engine -- poll_upcall --> core
+    UDP sockets -- handle_datagrams -> engine -- poll_upcall --> core
     port fds ---- handle_frame -----> engine <--- execute ----- core
     UDP sockets, port fds <-- poll_output -- engine       core -- effects --> on_effect
 
 With the reference engine this loop *is* the data path, so it is written for speed: one reading of
-the clock and one flush a wake, at most `BATCH` datagrams or frames of one descriptor a wake (the
-event loop then visits the other descriptors, so neither side starves), and the core is called only
-when the engine has something to tell it.
+the clock and one flush a wake, at most `BATCH` datagrams or frames and `BATCH_BYTES` of one
+descriptor a wake (the event loop then visits the other descriptors, so neither side starves), and
+the core is called only when the engine has something to tell it.
 
 Everything runs in the event loop's thread. Whoever calls the core from outside (the local API, a
 netlink watcher) does it in that thread and calls `pump` afterwards.
@@ -20,18 +20,33 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Generic, TypeVar, get_args
 
-from l2mesh.datapath.interface import Command, Endpoint, Engine, Transmit, Upcall
+from l2mesh.datapath.interface import (
+    GSO_UDP,
+    Command,
+    Deliver,
+    Endpoint,
+    Engine,
+    PortOffloads,
+    Received,
+    SetPortOffloads,
+    Transmit,
+    TransmitTrain,
+    Upcall,
+)
 from l2mesh.runtime.alarm import Alarm
 from l2mesh.runtime.clock import Clock
 from l2mesh.runtime.core import Core
 from l2mesh.runtime.faults import FaultLog
+from l2mesh.runtime.port import Port, SuperFrameRefused
 from l2mesh.runtime.underlay import Underlay
+from l2mesh.wire.data import Flag
+from l2mesh.wire.datagram import DATA_BIT, DatagramType
+from l2mesh.wire.relay import RELAY_HEADER_BYTES
 
 __all__ = ["BATCH", "Driver"]
 
@@ -41,15 +56,15 @@ EffectT = TypeVar("EffectT")
 
 BATCH: Final = 64
 """Datagrams or frames read from one descriptor a wake."""
+BATCH_BYTES: Final = 128 * 1024
+"""No more is read in that wake; what comes together is merged together."""
 ROUNDS: Final = 32
 """How often core and engine may answer each other before the descriptors get their turn."""
-DATAGRAM_BYTES: Final = 2048
-"""Above the largest datagram of the protocol; a longer one is cut and fails to authenticate."""
-FRAME_BYTES: Final = 16384
-"""Above the largest network MTU (9000) with tags; a longer frame is cut and still is a giant."""
 KNOWN_ENDPOINTS: Final = 4096
 """Endpoints kept as objects, so that a peer's datagrams do not each make one; then cleared."""
 
+_RELAY: Final = bytes([DatagramType.RELAY])
+_new = tuple.__new__  # a NamedTuple made without its own __new__ takes half the time
 _COMMANDS: Final[frozenset[type]] = frozenset(get_args(Command))
 _PORT_GONE: Final = frozenset({errno.EBADFD, errno.EBADF, errno.ENODEV, errno.ENXIO})
 
@@ -76,7 +91,7 @@ class Driver(Generic[EffectT]):
         self.on_port_lost: Callable[[int], None] | None = None
         self._on_effect = on_effect
         self._counters: Counter[str] = Counter()
-        self._fds: dict[int, int] = {}
+        self._ports: dict[int, Port] = {}
         self._known: dict[Any, Endpoint] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alarm: Alarm | None = None
@@ -91,9 +106,10 @@ class Driver(Generic[EffectT]):
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._loop, self._on_timer)
         for sock in self.underlay.sockets:
-            self._loop.add_reader(sock.fileno(), partial(self._on_datagrams, sock.recvfrom))
-        for network, fd in self._fds.items():
-            self._loop.add_reader(fd, partial(self._on_frames, network, fd))
+            receive = partial(self.underlay.receive, sock)
+            self._loop.add_reader(sock.fileno(), partial(self._on_datagrams, receive))
+        for network, port in self._ports.items():
+            self._loop.add_reader(port.fd, partial(self._on_frames, network, port))
         self.pump()
 
     def close(self) -> None:
@@ -103,28 +119,35 @@ class Driver(Generic[EffectT]):
         for sock in self.underlay.sockets:
             if sock.fileno() >= 0:
                 self._loop.remove_reader(sock.fileno())
-        for network in list(self._fds):
+        for network in list(self._ports):
             self.detach_port(network)
         if self._alarm is not None:
             self._alarm.cancel()
         self._loop = self._alarm = None
 
-    def attach_port(self, network: int, fd: int) -> None:
+    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None = None) -> None:
         """Reads frames of `network` from `fd` and writes them to it, one frame a call.
 
         `fd` is non-blocking and stays open until after `detach_port`; a port attached before is
-        replaced.
+        replaced. With `offloads` there is a virtio header before each frame, and whoever is behind
+        `fd` understands these. The engine knows the port already.
         """
         self.detach_port(network)
-        self._fds[network] = fd
+        port = self._ports[network] = Port(fd, offloads)
+        if offloads is not None:
+            self.engine.execute(SetPortOffloads(network, offloads), self.clock())
         if self._loop is not None:
-            self._loop.add_reader(fd, partial(self._on_frames, network, fd))
+            self._loop.add_reader(fd, partial(self._on_frames, network, port))
 
     def detach_port(self, network: int) -> None:
         """Lets go of a network's descriptor; nothing happens when there is none."""
-        fd = self._fds.pop(network, None)
-        if fd is not None and self._loop is not None:
-            self._loop.remove_reader(fd)
+        port = self._ports.pop(network, None)
+        if port is None:
+            return
+        if port.offloads is not None:
+            self.engine.execute(SetPortOffloads(network, PortOffloads()), self.clock())
+        if self._loop is not None:
+            self._loop.remove_reader(port.fd)
 
     def counters(self) -> dict[str, int]:
         """What the driver and its sockets counted; names are those of ``l2mesh counters``."""
@@ -132,38 +155,43 @@ class Driver(Generic[EffectT]):
 
     # --- the data path --------------------------------------------------------------------------
 
-    def _on_datagrams(self, receive: Callable[[int], tuple[bytes, Any]]) -> None:
+    def _on_datagrams(self, receive: Callable[[], tuple[bytes, int, Any]]) -> None:
         now = self.clock()
-        handle, known = self.engine.handle_datagram, self._known
-        poll = self.engine.poll_upcall
+        batch: list[Received] = []
+        known, room = self._known, BATCH_BYTES
         try:
-            for _ in range(BATCH):
-                datagram, source = receive(DATAGRAM_BYTES)
+            while room > 0 and len(batch) < BATCH:
+                datagrams, stride, source = receive()
                 endpoint = known.get(source)
                 if endpoint is None:
                     endpoint = self._remember(source)
-                handle(datagram, endpoint, now)
-                if (upcall := poll()) is not None:
-                    # The next datagram may need what comes of it: a relay's leg, a key.
-                    self._converse(upcall, now)
+                batch.append(_new(Received, (datagrams, stride, endpoint)))
+                room -= len(datagrams)
+                if _is_for_core(datagrams):
+                    break  # the next datagram may need what comes of it: a relay's leg, a key
         except BlockingIOError:
             pass
         except OSError as error:
             self.underlay.count_receive(error)
+        try:
+            self.engine.handle_datagrams(batch, now)
         except Exception as error:  # noqa: BLE001 - a fault of ours on one datagram stops no daemon
-            self._failed("engine.handle_datagram", error)
+            self._failed("engine.handle_datagrams", error)
         self._flush(now)
 
-    def _on_frames(self, network: int, fd: int) -> None:
+    def _on_frames(self, network: int, port: Port) -> None:
         now = self.clock()
-        handle, read = self.engine.handle_frame, os.read
+        handle, read, room = self.engine.handle_frame, port.read, BATCH_BYTES
         try:
             for _ in range(BATCH):
-                frame = read(fd, FRAME_BYTES)
+                frame, offload = read()
                 if not frame:
                     self._lose_port(network, "closed")
                     break
-                handle(network, frame, now)
+                handle(network, frame, now, offload)
+                room -= len(frame)
+                if room <= 0:
+                    break
         except BlockingIOError:
             pass
         except OSError as error:
@@ -181,20 +209,37 @@ class Driver(Generic[EffectT]):
         self._rearm(now)
 
     def _send_outputs(self) -> None:
-        poll, send, fds = self.engine.poll_output, self.underlay.send, self._fds
+        poll, underlay = self.engine.poll_output, self.underlay
         while (output := poll()) is not None:
-            if type(output) is Transmit:
-                send(output.datagram, output.endpoint)
-                continue
-            network, frame = output
-            fd = fds.get(network)  # type: ignore[arg-type]
-            if fd is None:
-                self._counters["port_write_no_port"] += 1
-                continue
-            try:
-                os.write(fd, frame)  # type: ignore[arg-type]
-            except OSError as error:
-                self._count_write(error)
+            if type(output) is Deliver:
+                self._write(output)
+            elif type(output) is TransmitTrain:
+                underlay.send_train(*output)
+            elif type(output) is Transmit:
+                underlay.send(*output)
+
+    def _write(self, deliver: Deliver) -> None:
+        port = self._ports.get(deliver.network)
+        if port is None:
+            self._counters["port_write_no_port"] += 1
+            return
+        try:
+            port.write(deliver)
+        except SuperFrameRefused as error:
+            self._refuse_superframes(deliver, port, error)
+        except OSError as error:
+            self._count_write(error)
+
+    def _refuse_superframes(self, deliver: Deliver, port: Port, error: OSError) -> None:
+        """The kernel takes none of this kind: do without, on all ports that come later, too."""
+        assert port.offloads is not None and deliver.offload is not None
+        is_udp = deliver.offload.gso_type == GSO_UDP
+        self._counters["port_write_superframe_refused"] += 1
+        self.underlay.offloads.refuse("tap_uso" if is_udp else "tap_tso", str(error))
+        port.offloads = port.offloads._replace(**{"uso" if is_udp else "tso": False})
+        command = SetPortOffloads(deliver.network, port.offloads)
+        self.engine.execute(command, self.clock())
+        logger.warning("port of network=%016x: %s", deliver.network, error)
 
     def _remember(self, source: Any) -> Endpoint:
         """The endpoint of a socket address, from now on without making one."""
@@ -306,3 +351,11 @@ class Driver(Generic[EffectT]):
     def _call_soon(self, call: Callable[[], None]) -> None:
         if self._loop is not None:
             self._loop.call_soon(call)
+
+
+def _is_for_core(datagram: bytes) -> bool:
+    """Whether the engine will hand it up: a handshake or CONTROL, inside RELAY or not."""
+    first = datagram[:1]
+    if first == _RELAY:
+        first = datagram[RELAY_HEADER_BYTES : RELAY_HEADER_BYTES + 1]
+    return bool(first) and (first[0] < DATA_BIT or bool(first[0] & Flag.CONTROL))

@@ -42,6 +42,7 @@ class KeyLoggingEngine:
         self.name = engine.name
         self.handle_frame = engine.handle_frame
         self.handle_datagram = engine.handle_datagram
+        self.handle_datagrams = engine.handle_datagrams
         self.handle_timeout = engine.handle_timeout
         self.next_timeout = engine.next_timeout
         self.poll_output = engine.poll_output

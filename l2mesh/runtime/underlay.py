@@ -14,12 +14,14 @@ import contextlib
 import errno
 import logging
 import socket
+import sys
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import ConfigError
+from l2mesh.runtime.offloads import Offloads
 
 __all__ = ["SOCKET_MARK", "Listen", "Underlay", "parse_listen"]
 
@@ -34,6 +36,13 @@ HIGHEST_PORT: Final = 0xFFFF
 
 SOCKET_MARK: Final = 0x6C32
 """On all we send, where we may set it: routing rules keep our datagrams out of our own networks."""
+DATAGRAM_BYTES: Final = 2048
+"""Above the largest datagram of the protocol; a longer one is cut and fails to authenticate."""
+TRAIN_BYTES: Final = 65535
+"""What UDP_GRO merges at most."""
+ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4)
+GSO_REFUSALS: Final = 16
+"""Trains that the kernel may refuse before they are given up: some mishap is no verdict."""
 
 # Numbers of include/uapi/asm-generic/socket.h, linux/in.h and linux/in6.h that `socket` lacks.
 SO_SNDBUFFORCE: Final = 32
@@ -41,9 +50,13 @@ SO_RCVBUFFORCE: Final = 33
 SO_MARK: Final = 36
 IP_MTU_DISCOVER: Final = 10
 IPV6_MTU_DISCOVER: Final = 23
+SOL_UDP: Final = 17
+UDP_SEGMENT: Final = 103
+UDP_GRO: Final = 104
 PMTUDISC_PROBE: Final = 3
 """Set DF and ignore what ICMP says of the path, which anybody could forge."""
 
+_NO_GSO: Final = frozenset({errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT})
 _NO_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 
@@ -77,17 +90,23 @@ def parse_listen(text: str) -> Listen:
 class Underlay:
     """The open sockets. Belongs to the event loop's thread; never blocks."""
 
-    __slots__ = ("_v4", "_v6", "counters", "listen", "port", "sockets")
+    __slots__ = ("_v4", "_v6", "counters", "listen", "offloads", "port", "sockets")
 
-    def __init__(self, listen: Listen) -> None:
-        """Binds; ConfigError with one clear line when that cannot be done."""
+    def __init__(self, listen: Listen, offloads: Offloads | None = None) -> None:
+        """Binds; ConfigError with one clear line when that cannot be done.
+
+        What the kernel lacks of `offloads` (default: all of them) is switched off in there.
+        """
         self.listen = listen
+        self.offloads = offloads if offloads is not None else Offloads()
         self.sockets = _open_sockets(listen)
         by_family = {sock.family: sock for sock in self.sockets}
         self._v4 = by_family.get(socket.AF_INET)
         self._v6 = by_family.get(socket.AF_INET6)
         self.port: int = self.sockets[0].getsockname()[1]
         self.counters: Counter[str] = Counter()
+        for sock in self.sockets:
+            _set_offloads(sock, self.offloads)
 
     @property
     def has_ipv4(self) -> bool:
@@ -112,6 +131,36 @@ class Underlay:
         except (ValueError, OverflowError):  # a host that is no address, a port out of range
             self.counters["underlay_send_bad_endpoint"] += 1
 
+    def send_train(self, datagrams: bytes, stride: int, endpoint: Endpoint) -> None:
+        """Sends datagrams of `stride` bytes each, the last perhaps shorter, at once if possible."""
+        sock = self._v6 if ":" in endpoint[0] else self._v4
+        if sock is not None and self.offloads.udp_gso:
+            try:
+                sock.sendmsg((datagrams,), ((SOL_UDP, UDP_SEGMENT, _u16(stride)),), 0, endpoint)
+            except OSError as error:
+                if error.errno not in _NO_GSO:
+                    self._count("send", error)
+                    return
+                self._refuse_trains(error)
+            else:
+                return
+        for at in range(0, len(datagrams), stride):
+            self.send(datagrams[at : at + stride], endpoint)
+
+    def receive(self, sock: socket.socket) -> tuple[bytes, int, Any]:
+        """One receipt from one of the sockets: datagrams, their stride (0: only one), source.
+
+        OSError as the socket says it, BlockingIOError when nothing is there.
+        """
+        if not self.offloads.udp_gro:
+            datagram, source = sock.recvfrom(DATAGRAM_BYTES)
+            return datagram, 0, source
+        datagrams, ancillary, _, source = sock.recvmsg(TRAIN_BYTES, ANCILLARY_BYTES)
+        for level, kind, value in ancillary:
+            if level == SOL_UDP and kind == UDP_GRO:
+                return datagrams, int.from_bytes(value[:4], sys.byteorder), source
+        return datagrams, 0, source
+
     def count_receive(self, error: OSError) -> None:
         """Counts what a receive call ended with, other than "nothing there"."""
         self._count("receive", error)
@@ -120,6 +169,18 @@ class Underlay:
         """Closes the sockets; may be called twice."""
         for sock in self.sockets:
             sock.close()
+
+    def _refuse_trains(self, error: OSError) -> None:
+        """The kernel does not send trains this way. It also says so of one that is too large.
+
+        The datagrams go one by one, which shows what it was: EMSGSIZE is counted there. A way that
+        takes single datagrams but no trains (no checksum offload, IPsec) costs a refused call for
+        each, unless nothing else works either.
+        """
+        self.counters["underlay_gso_refused"] += 1
+        if self.counters["underlay_gso_refused"] == GSO_REFUSALS:
+            self.offloads.refuse("udp_gso", f"the kernel refused it {GSO_REFUSALS} times ({error})")
+            logger.warning("underlay: sending one by one: %s", error)
 
     def _count(self, what: str, error: OSError) -> None:
         name = errno.errorcode.get(error.errno or 0, "unknown").lower()
@@ -178,6 +239,24 @@ def _open_socket(family: socket.AddressFamily, host: str, port: int) -> socket.s
         sock.close()
         raise
     return sock
+
+
+def _set_offloads(sock: socket.socket, offloads: Offloads) -> None:
+    """Probes for trains and asks for merged receipt; what is not there is switched off."""
+    try:
+        sock.getsockopt(SOL_UDP, UDP_SEGMENT)
+    except OSError:
+        offloads.udp_gso = False
+    if not offloads.udp_gro:
+        return
+    try:
+        sock.setsockopt(SOL_UDP, UDP_GRO, 1)
+    except OSError:
+        offloads.udp_gro = False
+
+
+def _u16(value: int) -> bytes:
+    return value.to_bytes(2, sys.byteorder)
 
 
 def _set_buffer(sock: socket.socket, force: int, ask: int) -> None:

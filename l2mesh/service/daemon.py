@@ -29,6 +29,7 @@ from l2mesh.node.node import Node
 from l2mesh.runtime import keylog
 from l2mesh.runtime.clock import boot_clock
 from l2mesh.runtime.driver import Driver
+from l2mesh.runtime.offloads import Offloads
 from l2mesh.runtime.underlay import Listen, Underlay
 from l2mesh.service.addresses import local_addresses, to_endpoints
 from l2mesh.service.api import ApiServer
@@ -61,6 +62,8 @@ class Options:
     listen: Listen
     socket: Path
     relay_only: bool = False
+    without: tuple[str, ...] = ()
+    """Names of offloads not to use."""
     key_log: Path | None = None
     """Where to write every key; only for a mesh under test."""
 
@@ -78,7 +81,8 @@ class Daemon:
             self.state.lock()
             undo.callback(self.state.close)
             self.identity = self.state.identity(self.crypto, os.urandom)
-            self.underlay = Underlay(options.listen)
+            self.offloads = Offloads.without(options.without)
+            self.underlay = Underlay(options.listen, self.offloads)
             undo.callback(self.underlay.close)
             self.engine = self._make_engine()
             self.node = Node(self._settings(), name=socket.gethostname().partition(".")[0])
@@ -87,7 +91,11 @@ class Daemon:
             )
             self.netlink = Netlink()
             self.devices = Devices(
-                self.netlink, self.driver, Masters(self.state), self._device_changed
+                self.netlink,
+                self.driver,
+                Masters(self.state),
+                self._device_changed,
+                offloads=self.offloads,
             )
             self.api = ApiServer(options.socket, method_table(self))
             undo.pop_all()
@@ -163,6 +171,7 @@ class Daemon:
         found = [SLOW_ENGINE, *self._complaints, *self.node.health()]
         if self.options.key_log is not None:
             found.append(keylog.WARNING)
+        found += self.offloads.problems()
         found += [
             f"network {view.id:016x}: {problem}"
             for view in self.node.networks()

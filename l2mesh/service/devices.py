@@ -17,8 +17,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
+from l2mesh.datapath.interface import PortOffloads
 from l2mesh.errors import L2meshError
 from l2mesh.node.effects import ConfigureDevice, RemoveDevice
+from l2mesh.runtime.offloads import Offloads
 from l2mesh.service import links
 from l2mesh.service.defaultroute import is_default
 from l2mesh.service.masters import Masters
@@ -40,8 +42,8 @@ _Work: TypeAlias = Coroutine[None, None, list[str]]
 class Ports(Protocol):
     """What a device needs of the driver."""
 
-    def attach_port(self, network: int, fd: int) -> None:
-        """Read and write frames of a network by this descriptor."""
+    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None = None) -> None:
+        """Read and write frames of a network by this descriptor, behind virtio headers."""
 
     def detach_port(self, network: int) -> None:
         """Let go of it."""
@@ -90,6 +92,7 @@ class Devices:
     changed: Changed
     had_default_route: bool = False
     """Whether routing rules were made, to be taken away at the end."""
+    offloads: Offloads = field(default_factory=Offloads)
     _devices: dict[int, Device] = field(default_factory=dict)
     _unmade: dict[int, ConfigureDevice] = field(default_factory=dict)
     """What could not be made, to be tried again when links of the host change."""
@@ -201,7 +204,7 @@ class Devices:
     async def _make(self, wanted: ConfigureDevice) -> Device:
         """A new TAP, up, in its bridge, attached to the driver."""
         self._unmade[wanted.network] = wanted
-        tap = open_tap(wanted.network, wanted.name)
+        tap = open_tap(wanted.network, wanted.name, self.offloads)
         device = Device(tap, wanted)
         try:
             await self.netlink.run(links.prepare, tap.name, wanted.mac.hex(":"), wanted.mtu)
@@ -213,7 +216,7 @@ class Devices:
             raise
         del self._unmade[wanted.network]
         self._devices[wanted.network] = device
-        self.ports.attach_port(wanted.network, tap.fileno())
+        self.ports.attach_port(wanted.network, tap.fileno(), tap.offloads)
         logger.info("device name=%s network=%016x is up", tap.name, wanted.network)
         return device
 

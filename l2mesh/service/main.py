@@ -66,6 +66,12 @@ STOP_WITHIN_S: Final = 4.0
     show_default=True,
     help="Which data path carries the frames.",
 )
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(["tap_tso", "tap_uso", "udp_gso", "udp_gro"]),
+    help="An offload of the kernel not to use; may be given several times.",
+)
 @click.option("--relay-only", is_flag=True, help="Neither use nor offer direct paths.")
 @click.option(
     "--key-log",
@@ -81,7 +87,7 @@ STOP_WITHIN_S: Final = 4.0
     help="What goes to stderr.",
 )
 @click.version_option(package_name="l2mesh", prog_name="l2meshd")
-def main(
+def main(  # noqa: PLR0913 - one for each option
     *,
     state: Path,
     world: Path | None,
@@ -89,6 +95,7 @@ def main(
     socket: Path,
     engine: str,
     relay_only: bool,
+    without: tuple[str, ...],
     key_log: Path | None,
     log_level: str,
 ) -> None:
@@ -110,6 +117,7 @@ def main(
             listen=parse_listen(listen),
             socket=socket,
             relay_only=relay_only,
+            without=without,
             key_log=key_log,
         )
         run_until_signal(lambda stop: _serve(options, stop))

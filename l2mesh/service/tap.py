@@ -7,13 +7,16 @@ happens. A `Tap` is its only owner; the driver reads and writes it but never clo
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from typing import Final
 
 import pytun
 
+from l2mesh.datapath.interface import PortOffloads
 from l2mesh.errors import ConfigError
+from l2mesh.runtime.offloads import Offloads
 
 __all__ = ["Tap", "check_name", "default_names", "open_tap"]
 
@@ -21,6 +24,14 @@ PREFIX: Final = "l2m"
 NAME_BYTES: Final = 15
 """IFNAMSIZ without its zero byte."""
 _HEAD, _TAIL = 6, 6
+
+# Numbers of include/uapi/linux/if_tun.h.
+IFF_VNET_HDR: Final = 0x4000
+TUNSETOFFLOAD: Final = 0x400454D0
+TUN_F_CSUM: Final = 0x01
+TUN_F_TSO: Final = 0x02 | 0x04 | 0x08
+"""IPv4, IPv6, and both with ECN."""
+TUN_F_USO: Final = 0x20 | 0x40
 _WINDOWS: Final = 5
 
 
@@ -49,10 +60,16 @@ def check_name(name: str) -> None:
 class Tap:
     """One TAP device, down and without addresses when made."""
 
-    def __init__(self, name: str) -> None:
-        """Makes the device; ConfigError when the name is taken or we may not."""
+    offloads: PortOffloads
+    """What the kernel understands. Before each frame stands a virtio header."""
+
+    def __init__(self, name: str, *, tso: bool = True, uso: bool = True) -> None:
+        """Makes the device; ConfigError when the name is taken or we may not.
+
+        `tso` and `uso`: whether it may have super-frames of TCP and of UDP.
+        """
         check_name(name)
-        flags = pytun.IFF_TAP | pytun.IFF_NO_PI | pytun.IFF_TUN_EXCL
+        flags = pytun.IFF_TAP | pytun.IFF_NO_PI | pytun.IFF_TUN_EXCL | IFF_VNET_HDR
         try:
             self._device = pytun.TunTapDevice(name=name, flags=flags)
         except OSError as error:  # pytun.Error is one
@@ -61,9 +78,10 @@ class Tap:
         os.set_blocking(self._device.fileno(), False)
         self.name: str = name
         self._is_open = True
+        self.offloads = _negotiate(self._device.fileno(), tso=tso, uso=uso)
 
     def fileno(self) -> int:
-        """The descriptor: one frame a read or write, no FCS."""
+        """The descriptor: a virtio header and one frame, without FCS, a read or write."""
         number: int = self._device.fileno()
         return number
 
@@ -74,18 +92,31 @@ class Tap:
             self._device.close()
 
 
-def open_tap(network: int, name: str | None) -> Tap:
+def open_tap(network: int, name: str | None, offloads: Offloads) -> Tap:
     """A network's TAP by the wanted name, or by the first default one that is free."""
+    tso, uso = offloads.tap_tso, offloads.tap_uso
     if name is not None:
-        return Tap(name)
+        return Tap(name, tso=tso, uso=uso)
     first: ConfigError | None = None
     for candidate in default_names(network):
         try:
-            return Tap(candidate)
+            return Tap(candidate, tso=tso, uso=uso)
         except ConfigError as error:
             first = first or error
     assert first is not None
     raise first
+
+
+def _negotiate(fd: int, *, tso: bool, uso: bool) -> PortOffloads:
+    """Asks the kernel for as many of the offloads as it knows: those of UDP came with 6.2."""
+    for wanted in (PortOffloads(True, tso, uso), PortOffloads(True, tso), PortOffloads(True)):
+        bits = TUN_F_CSUM | (TUN_F_TSO if wanted.tso else 0) | (TUN_F_USO if wanted.uso else 0)
+        try:
+            fcntl.ioctl(fd, TUNSETOFFLOAD, bits)
+        except OSError:
+            continue
+        return wanted
+    return PortOffloads()
 
 
 def _cannot_make(name: str, error: OSError) -> ConfigError:

@@ -118,12 +118,17 @@ class Networks:
                 return
             if session.may_begin(network):
                 self._carriers[network] = session, index
-                self._outputs.append(session.install_send(network))
+                self._outputs.append(session.install_send(network, self._elided_to(network)))
                 return
         if carrier is not None:
             del self._carriers[network]
             if carrier[0].can_send:
                 self._outputs.append(RemoveSend(self._peer, network))
+
+    def _elided_to(self, network: int) -> bytes | None:
+        """The header that frames to the peer need not have: that from the peer, the other way."""
+        header = self.accepted[network]
+        return None if header is None else header[6:] + header[:6]
 
     def is_stuck(self, network: int, current: Session) -> bool:
         """Whether nothing carries a network because the index that we know was left before."""

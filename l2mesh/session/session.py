@@ -180,8 +180,11 @@ class Session:
             elided=elided,
         )
 
-    def install_send(self, network: int) -> InstallSend:
-        """The engine command for the peer's index of a network. Once for each index."""
+    def install_send(self, network: int, elided: bytes | None = None) -> InstallSend:
+        """The engine command for the peer's index of a network. Once for each index.
+
+        `elided`: the peer's MAC and ours, which it will put before frames sent without them.
+        """
         index = self.established.control_index if network == CONTROL else self.send[network]
         assert (network, index) not in self.installed
         self.installed.add((network, index))
@@ -194,4 +197,5 @@ class Session:
             cipher=self.cipher,
             key=derived.key,
             salt=derived.salt,
+            elided=elided,
         )

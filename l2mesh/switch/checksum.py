@@ -31,6 +31,8 @@ class Segment(NamedTuple):
     field: int
     """Of the checksum, two bytes."""
     protocol: int
+    ip: int
+    """Start of the IP header."""
 
 
 def find_segment(frame: bytes) -> Segment | None:
@@ -51,9 +53,33 @@ def complete_checksum(frame: bytes) -> bytes | None:
     segment = find_segment(frame)
     if segment is None:
         return None
-    start, end, field, protocol = segment
+    start, end, field, protocol, _ = segment
     checksum = _ONES - _sum(frame[start:end])
     if protocol == _UDP and not checksum:
+        checksum = _ONES
+    return b"".join((frame[:field], checksum.to_bytes(2, "big"), frame[field + 2 :]))
+
+
+def open_checksum(frame: bytes, segment: Segment) -> bytes:
+    """`frame` with the sum of the pseudo header, not inverted, in place of the L4 checksum."""
+    start, end, field, protocol, ip = segment
+    first, last = (12, 20) if frame[ip] >> 4 == _VERSION_4 else (8, 40)
+    value = int.from_bytes(frame[ip + first : ip + last], "big") + protocol + end - start
+    value = value % _ONES or _ONES
+    return b"".join((frame[:field], value.to_bytes(2, "big"), frame[field + 2 :]))
+
+
+def complete_at(frame: bytes, start: int, offset: int) -> bytes | None:
+    """`frame` with a checksum completed where the kernel says, whatever the protocol.
+
+    The field, at `start` + `offset`, holds what the sum from `start` to the end begins with. None
+    when it is not inside the frame.
+    """
+    field = start + offset
+    if offset < 0 or start < 0 or field + 2 > len(frame):
+        return None
+    checksum = _ONES - _sum(frame[start:])
+    if offset == _FIELD_AT[_UDP] and not checksum:  # of all that kernels leave open only UDP's
         checksum = _ONES
     return b"".join((frame[:field], checksum.to_bytes(2, "big"), frame[field + 2 :]))
 
@@ -67,7 +93,7 @@ def _in_ipv4(frame: bytes, at: int) -> Segment | None:
     if header < _IPV4_BYTES:
         return None
     total = int.from_bytes(frame[at + 2 : at + 4], "big")
-    return _segment(frame, at + header, at + total, frame[at + 9])
+    return _segment(frame, at, at + header, at + total)
 
 
 def _in_ipv6(frame: bytes, at: int) -> Segment | None:
@@ -75,14 +101,15 @@ def _in_ipv6(frame: bytes, at: int) -> Segment | None:
         return None
     start = at + _IPV6_BYTES
     length = int.from_bytes(frame[at + 4 : at + 6], "big")
-    return _segment(frame, start, start + length, frame[at + 6])
+    return _segment(frame, at, start, start + length)
 
 
-def _segment(frame: bytes, start: int, end: int, protocol: int) -> Segment | None:
+def _segment(frame: bytes, ip: int, start: int, end: int) -> Segment | None:
+    protocol = frame[ip + (9 if frame[ip] >> 4 == _VERSION_4 else 6)]
     field = _FIELD_AT.get(protocol)
     if field is None or end > len(frame) or end - start < _HEADER_BYTES[protocol]:
         return None
-    return Segment(start, end, start + field, protocol)
+    return Segment(start, end, start + field, protocol, ip)
 
 
 def _sum(data: bytes) -> int:

@@ -81,9 +81,12 @@ class Switch:
         return is_source_allowed(self.fdb, mac, source, is_bridge=bridge, guard=guard)
 
     def from_port(
-        self, vlan: int, destination: bytes, now: float
+        self, vlan: int, destination: bytes, now: float, frames: int = 1
     ) -> tuple[bytes, ...] | DropReason:
-        """The members that get a frame from the local port, each exactly once."""
+        """The members that get a frame from the local port, each exactly once.
+
+        A super-frame counts as the `frames` that the kernel would make of it.
+        """
         kind = classify(destination)
         if not self._is_listed:
             self._list()
@@ -100,7 +103,7 @@ class Switch:
             receivers = self._bridges
             if not receivers:
                 return DropReason.UNKNOWN_UNICAST
-        if not self.storm.allows(kind, None, now):
+        if not self.storm.allows(kind, None, now, frames):
             return DropReason.STORM
         return receivers
 

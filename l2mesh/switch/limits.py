@@ -24,15 +24,22 @@ class TokenBucket:
         self._tokens = burst
         self._filled = now
 
-    def take(self, now: float) -> bool:
-        """Whether one more event may pass now; if so it is paid for."""
+    def take(self, now: float, count: int = 1) -> bool:
+        """Whether `count` more events may pass now; if so they are paid for."""
         tokens = self._tokens
         if now > self._filled:
             tokens = min(self._burst, tokens + (now - self._filled) * self._rate)
             self._filled = now
-        passes = tokens >= 1
-        self._tokens = tokens - 1 if passes else tokens
+        passes = tokens >= count
+        self._tokens = tokens - count if passes else tokens
         return passes
+
+    def take_some(self, now: float, count: int) -> int:
+        """How many of `count` events may pass now, one after the other; they are paid for."""
+        self.take(now, 0)
+        passing = min(count, int(self._tokens))
+        self._tokens -= passing
+        return passing
 
     def is_full(self, now: float) -> bool:
         """Whether it has forgotten all that happened: a new bucket would do the same."""
@@ -56,8 +63,8 @@ class StormLimits:
         }
         self._buckets: dict[tuple[Class, bytes | None], TokenBucket] = {}
 
-    def allows(self, kind: Class, source: bytes | None, now: float) -> bool:
-        """Whether `source` (None: this node) may flood one more frame of this class.
+    def allows(self, kind: Class, source: bytes | None, now: float, frames: int = 1) -> bool:
+        """Whether `source` (None: this node) may flood this many more frames of this class.
 
         UNICAST stands for unknown unicast; a link-local group that may pass counts apart from, but
         like, other multicast.
@@ -70,7 +77,7 @@ class StormLimits:
         bucket = self._buckets.get((kind, source))
         if bucket is None:
             bucket = self._buckets[kind, source] = TokenBucket(rate, rate * BURST_S, now)
-        return bucket.take(now)
+        return bucket.take(now, frames)
 
     def forget(self, source: bytes | None) -> None:
         """A source has gone."""

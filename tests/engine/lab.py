@@ -1,16 +1,22 @@
-"""Engines joined by a pipe in memory, under a virtual clock."""
+"""Engines joined by a pipe in memory, under a virtual clock.
+
+Every test runs on each kind of engine: `conftest.py` sets `use.kind` module by module.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2s
 
-from l2mesh.crypto import Cipher, Random, SodiumCrypto, Transport
+import pytest
+
+from l2mesh.crypto import Cipher, Crypto, Random, SodiumCrypto, Transport
 from l2mesh.datapath.interface import (
     Command,
     Deliver,
     DropReason,
     Endpoint,
+    Engine,
     InstallReceive,
     InstallSend,
     OpenPort,
@@ -71,6 +77,40 @@ def make_random(seed: bytes = b"seed") -> Random:
     return random
 
 
+class Use:
+    """Which kind of engine hosts have from now on."""
+
+    kind = "reference"
+
+
+use = Use()
+
+
+def make_engine(
+    kind: str, *, crypto: Crypto, random: Random, bounds: Bounds | None = None
+) -> Engine:
+    """An engine of that kind. The native one brings its own ciphers."""
+    if kind == "reference":
+        return ReferenceEngine(crypto, random, bounds)
+    from l2mesh.datapath.native import NativeEngine
+
+    return NativeEngine(random, bounds)
+
+
+def transport_of(key: bytes, *, kind: str | None = None) -> Transport:
+    """What seals and opens on an index that `allow` has installed, on hosts that are not `real`."""
+    if (kind or use.kind) == "reference":
+        return CheapTransport(key)
+    return SodiumCrypto().transport(CIPHER, key, key[:4])
+
+
+def inside(engine: Engine) -> ReferenceEngine:
+    """The engine for a test that looks at its tables; that test is for the reference engine."""
+    if not isinstance(engine, ReferenceEngine):
+        pytest.skip("looks inside the reference engine")
+    return engine
+
+
 class Host:
     """One engine and what came out of it."""
 
@@ -80,7 +120,7 @@ class Host:
         self.mac = bytes([2, 0, 0, 0, 0, number])
         self.endpoint = Endpoint(f"192.0.2.{number}", 9000 + number)
         crypto = SodiumCrypto() if real else CheapCrypto()
-        self.engine = ReferenceEngine(crypto, make_random(), bounds)
+        self.engine = make_engine(use.kind, crypto=crypto, random=make_random(), bounds=bounds)
         self.now = 1000.0
         self.delivered: list[bytes] = []
         self.upcalls: list[Upcall] = []
@@ -107,13 +147,17 @@ class Host:
         return self.delivered[before:]
 
     def outputs(self) -> list[Transmit]:
-        """Datagrams that wait; frames go into `delivered`."""
-        datagrams = []
+        """Datagrams that wait, those of trains one by one; frames go into `delivered`."""
+        datagrams: list[Transmit] = []
         while (output := self.engine.poll_output()) is not None:
             if isinstance(output, Deliver):
                 self.delivered.append(output.frame)
-            else:
+            elif isinstance(output, Transmit):
                 datagrams.append(output)
+            else:
+                run, stride, endpoint = output
+                cut = (run[at : at + stride] for at in range(0, len(run), stride))
+                datagrams += [Transmit(datagram, endpoint) for datagram in cut]
         return datagrams
 
     def heard(self) -> list[Upcall]:

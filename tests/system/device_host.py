@@ -7,12 +7,13 @@ when it is done. The state directory is the first argument.
 
 import asyncio
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from l2mesh.datapath.interface import Deliver, PortOffloads
 from l2mesh.node.effects import ConfigureDevice, RemoveDevice
+from l2mesh.runtime.port import Port
 from l2mesh.service.devices import Devices
 from l2mesh.service.masters import Masters
 from l2mesh.service.netlink import LinkWatch, Netlink
@@ -23,20 +24,20 @@ class Ports:
     """Keeps descriptors instead of driving them."""
 
     def __init__(self) -> None:
-        self.fds: dict[int, int] = {}
+        self.ports: dict[int, Port] = {}
 
-    def attach_port(self, network: int, fd: int) -> None:
-        self.fds[network] = fd
+    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None = None) -> None:
+        self.ports[network] = Port(fd, offloads)
 
     def detach_port(self, network: int) -> None:
-        self.fds.pop(network, None)
+        self.ports.pop(network, None)
 
 
 def frame_of(ports: Ports) -> str:
     """The next frame that the kernel sends through any device, or nothing."""
-    for fd in ports.fds.values():
+    for port in ports.ports.values():
         try:
-            return os.read(fd, 65536).hex()
+            return port.read()[0].hex()
         except BlockingIOError:
             continue
     return ""
@@ -70,7 +71,9 @@ async def serve(state: StateDirectory) -> None:
             case ["read"]:
                 answer = frame_of(ports)
             case ["write", frame]:
-                answer = [os.write(fd, bytes.fromhex(frame)) for fd in ports.fds.values()]
+                for port in ports.ports.values():
+                    port.write(Deliver(0, bytes.fromhex(frame)))
+                answer = [len(frame) // 2 for _ in ports.ports]
             case unknown:
                 raise ValueError(f"no command: {unknown}")
         sys.stdout.write(json.dumps(answer) + "\n")

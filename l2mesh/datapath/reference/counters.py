@@ -15,6 +15,10 @@ class Counters:
     frames_out: int = 0
     """Written to ports."""
     frame_bytes_out: int = 0
+    superframes_in: int = 0
+    """Frames from ports that were to be cut; each is also one of `frames_in`."""
+    superframes_out: int = 0
+    """Frames to ports that were merged of several; each is also one of `frames_out`."""
     datagrams_in: int = 0
     datagram_bytes_in: int = 0
     datagrams_out: int = 0

@@ -1,7 +1,7 @@
 """The engine as the program sees it: it composes the parts and hands each input to one of them."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from l2mesh.crypto import Crypto, Random
@@ -12,7 +12,9 @@ from l2mesh.datapath.interface import (
     DropReason,
     Endpoint,
     FdbEntry,
+    Offload,
     Output,
+    Received,
     Upcall,
 )
 from l2mesh.datapath.reference.bounds import Bounds
@@ -105,6 +107,7 @@ class ReferenceEngine:
             interface.RemoveMember: ports.remove_member,
             interface.FlushPeer: ports.flush_peer,
             interface.SetLimits: ports.set_limits,
+            interface.SetPortOffloads: ports.set_offloads,
             interface.SetGuard: self._guard.set,
             interface.SetUnderlay: self._switching.set_underlay,
             interface.SendControl: sender.send_control,
@@ -117,19 +120,54 @@ class ReferenceEngine:
         """Carry out one command."""
         self._handlers[type(command)](command, now)
 
-    def handle_frame(self, network: int, frame: bytes, now: float) -> None:
-        """One frame read from a port."""
-        self._switching.from_port(network, frame, now)
+    def handle_frame(
+        self, network: int, frame: bytes, now: float, offload: Offload | None = None
+    ) -> None:
+        """One frame or super-frame read from a port."""
+        self._switching.from_port(network, frame, now, offload)
 
     def handle_datagram(self, datagram: bytes, source: Endpoint, now: float) -> None:
-        """One datagram received by the UDP socket."""
+        """One datagram received by the UDP socket: a batch of one."""
+        self._take_one(datagram, source, now)
+        self._switching.end_batch()
+
+    def handle_datagrams(self, batch: Sequence[Received], now: float) -> None:
+        """What one wake received."""
+        for datagrams, stride, source in batch:
+            if not stride or len(datagrams) <= stride:
+                self._take_one(datagrams, source, now)
+            else:
+                self._take_run(datagrams, stride, source, now)
+        self._switching.end_batch()
+
+    def _take_run(self, run: bytes, stride: int, source: Endpoint, now: float) -> None:
+        """Datagrams of one source that the kernel has merged. They need not belong together."""
+        skip = relay = 0
+        is_answerable = bool(source[1])
+        if is_answerable and run[0] == _RELAY and self._relays.is_one(run, stride):
+            if self._relays.forward_run(run, stride, source, now):
+                self._count(run, stride)
+                return
+            skip, relay = RELAY_HEADER_BYTES, self._relays.find_leg(run, source)
+        if is_answerable and (relay or not skip) and min(run[skip::stride]) >= DATA_BIT:
+            self._count(run, stride)
+            self._receive(run, stride, skip, source, relay, now)
+            return
+        for at in range(0, len(run), stride):
+            self._take_one(run[at : at + stride], source, now)
+
+    def _count(self, run: bytes, stride: int) -> None:
+        self._counters.datagrams_in += -(-len(run) // stride)
+        self._counters.datagram_bytes_in += len(run)
+
+    def _take_one(self, datagram: bytes, source: Endpoint, now: float) -> None:
         counters = self._counters
         counters.datagrams_in += 1
         counters.datagram_bytes_in += len(datagram)
         if not source[1]:
             counters.drop(DropReason.MALFORMED)  # nobody can be answered at port 0
         elif datagram and datagram[0] >= DATA_BIT:
-            self._receive(datagram, source, 0, now)
+            self._receive(datagram, len(datagram), 0, source, 0, now)
         elif datagram and datagram[0] == _RELAY:
             relay = self._relays.receive(datagram, source, now)
             if relay:
@@ -142,7 +180,7 @@ class ReferenceEngine:
         if not datagram:
             self._counters.drop(DropReason.MALFORMED)
         elif datagram[0] >= DATA_BIT:
-            self._receive(datagram, source, relay, now)
+            self._receive(datagram, len(datagram), 0, source, relay, now)
         elif datagram[0] in _HANDSHAKE:
             self._guard.receive(datagram, source, relay, now)
         else:

@@ -26,26 +26,25 @@ class HeldFrames:
         self._waiting: set[Peer] = set()
         self.due = None
 
-    def hold(self, peer: Peer, network: int, frame: bytes, now: float) -> None:
+    def hold(self, peer: Peer, held: Held, now: float) -> None:
         """Keep a frame for `peer`, and ask for a session."""
-        until = now + self._bounds.held_s
-        peer.held.append(Held(network, frame, until))
-        peer.held_bytes += len(frame)
+        peer.held.append(held)
+        peer.held_bytes += len(held.frame)
         self._counters.frames_held += 1
         self._waiting.add(peer)
         if self.due is None:
-            self.due = until
+            self.due = held.until
         while (
             len(peer.held) > self._bounds.held_frames or peer.held_bytes > self._bounds.held_bytes
         ):
             peer.held_bytes -= len(peer.held.popleft().frame)
             self._counters.drop(DropReason.HELD_OVERFLOW)
-        self._ask(peer, network, now)
+        self._ask(peer, held.network, now)
 
-    def take(self, peer: Peer, network: int, now: float) -> list[bytes]:
+    def take(self, peer: Peer, network: int, now: float) -> list[Held]:
         """The frames for (peer, network) that have not waited too long, in order; held no more."""
         self._expire(peer, now)
-        frames = [held.frame for held in peer.held if held.network == network]
+        frames = [held for held in peer.held if held.network == network]
         if frames:
             kept = [held for held in peer.held if held.network != network]
             peer.held.clear()

@@ -21,6 +21,7 @@ from l2mesh.datapath.interface import (
 )
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.fragments import Assembly
+from l2mesh.datapath.reference.superframe.split import SuperFrame
 from l2mesh.session.replay import ReplayWindow
 from l2mesh.wire.data import DATA_BIT, OVERHEAD, PIECE_HEAD_BYTES
 from l2mesh.wire.relay import RELAY_HEADER_BYTES, frame_relay
@@ -45,6 +46,8 @@ class SendKey:
     seal: Callable[[int, bytes, bytes], bytes]
     alert: int
     """From this counter on somebody must look before sending."""
+    elided: bytes | None = None
+    """First twelve bytes of frames whose Ethernet header may be left out."""
     counter: int = 0
     """The next one to use."""
 
@@ -55,6 +58,10 @@ class Held:
 
     network: int
     frame: bytes
+    is_open: bool
+    """Whether its L4 checksum is open."""
+    whole: SuperFrame | None
+    """When it is one."""
     until: float
 
 
@@ -153,7 +160,8 @@ class Peers:
         peer = self.obtain(command.peer)
         transport = self._crypto.transport(command.cipher, command.key, command.salt)
         word = DATA_BIT << 24 | command.index
-        key = SendKey(command.session, word, transport.seal, self._bounds.rekey_counter)
+        alert = self._bounds.rekey_counter
+        key = SendKey(command.session, word, transport.seal, alert, command.elided)
         if command.network:
             peer.send[command.network] = key
         else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from l2mesh.datapath.interface import (
     ClosePort,
@@ -9,9 +10,11 @@ from l2mesh.datapath.interface import (
     FdbEntry,
     FlushPeer,
     OpenPort,
+    PortOffloads,
     RemoveMember,
     SetLimits,
     SetMember,
+    SetPortOffloads,
 )
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.held import HeldFrames
@@ -20,6 +23,8 @@ from l2mesh.switch.ethernet import HEADER_BYTES
 from l2mesh.switch.fdb import Fdb
 from l2mesh.switch.forward import Member, Switch
 from l2mesh.switch.limits import StormLimits
+
+_NONE: Final = PortOffloads()
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +36,8 @@ class Port:
     mtu: int
     untagged_max: int
     """Length of the longest untagged frame."""
+    offloads: PortOffloads = _NONE
+    """What whoever reads it understands."""
     peers: dict[bytes, Peer] = field(default_factory=dict)
     """Members by fingerprint."""
     outward: dict[bytes, Peer] = field(default_factory=dict)
@@ -88,6 +95,13 @@ class Ports:
             return
         for peer in port.peers.values():
             self._part(peer, command.network, DropReason.NO_PORT, now)
+
+    def set_offloads(self, command: SetPortOffloads, now: float) -> None:
+        """What the reader of a port understands; super-frames only with open checksums."""
+        port = self.table.get(command.network)
+        if port is not None:
+            offloads = command.offloads
+            port.offloads = offloads if offloads.checksum else _NONE
 
     def set_member(self, command: SetMember, now: float) -> None:
         """Add or change a member."""

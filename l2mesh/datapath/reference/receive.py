@@ -26,6 +26,7 @@ _unpack_header = HEADER.unpack_from
 _FLAGS = 0x7F
 _CONTROL = int(Flag.CONTROL)
 _FRAG = int(Flag.FRAG)
+_CONT = int(Flag.CONT)
 _CSUM = int(Flag.CSUM)
 _ELIDED = int(Flag.ELIDED)
 _ETHERTYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
@@ -40,6 +41,7 @@ class Receiver:
         "_counters",
         "_fragments",
         "_indices",
+        "_join",
         "_refuse",
         "_switching",
         "_upcalls",
@@ -58,75 +60,107 @@ class Receiver:
         self._indices = peers.indices
         self._fragments = fragments
         self._switching = switching
+        self._join = switching.join
         self._upcalls = upcalls
         self._counters = counters
         self._bounds = bounds
         self._refuse = bounds.refuse_counter
 
-    def receive(self, datagram: bytes, source: Endpoint, relay: int, now: float) -> None:
-        """One DATA datagram that came from `source`, inside RELAY if `relay` is not 0."""
-        length = len(datagram)
-        if length < OVERHEAD:
-            self._counters.drop(DropReason.MALFORMED)
-            return
-        word, counter = _unpack_header(datagram)
-        key = self._indices.get(word & MAX_INDEX)
-        if key is None:
-            self._counters.drop(DropReason.UNKNOWN_INDEX)
-            return
-        window = key.window
+    def receive(
+        self, run: bytes, stride: int, skip: int, source: Endpoint, relay: int, now: float
+    ) -> None:
+        """DATA datagrams that came from `source`, behind RELAY headers of `skip` bytes or none.
+
+        They are `stride` bytes long, the last perhaps shorter; mostly there is but one.
+        """
+        key: ReceiveKey | None = None
+        index = followed = -1
+        for begin in range(0, len(run), stride):
+            datagram = run[begin + skip : begin + stride]
+            if len(datagram) < OVERHEAD:
+                self._counters.drop(DropReason.MALFORMED)
+                continue
+            word, counter = _unpack_header(datagram)
+            if word & MAX_INDEX != index:
+                index, followed = word & MAX_INDEX, -1
+                key = self._indices.get(index)
+            if key is None:
+                self._counters.drop(DropReason.UNKNOWN_INDEX)
+                continue
+            text = self._open(key, counter, datagram)
+            if text is None:
+                continue
+            activity = key.peer.activity
+            activity.received = now
+            activity.rx_packets += 1
+            activity.rx_bytes += len(datagram)
+            if not key.session.is_confirmed:
+                self._confirm(key)
+            if source != key.peer.endpoint or relay != key.peer.relay:
+                self._note_source(key, counter, source, relay, now)
+            flags = word >> 24 & _FLAGS
+            if flags & _CONT and counter == followed and self._continue(key, flags, text):
+                followed += 1
+            elif key.network:
+                followed = counter + 1 if self._receive_frame(key, flags, text, now) else -1
+            else:
+                self._receive_control(key, flags, text, Path(source, relay))
+
+    def _open(self, key: ReceiveKey, counter: int, datagram: bytes) -> bytes | None:
+        """The plaintext, once it is known to be authentic and new."""
+        window, drop = key.window, self._counters.drop
         if counter <= window.highest and not window.check(counter):
-            self._counters.drop(DropReason.REPLAY)
-            return
+            drop(DropReason.REPLAY)
+            return None
         if counter >= self._refuse:
-            self._counters.drop(DropReason.COUNTER_SPENT)
-            return
+            drop(DropReason.COUNTER_SPENT)
+            return None
         try:
             text = key.open(counter, datagram[:HEADER_BYTES], datagram[HEADER_BYTES:])
         except CryptoError:
-            self._counters.drop(DropReason.FORGED)
-            return
+            drop(DropReason.FORGED)
+            return None
         window.commit(counter)
-        peer = key.peer
-        activity = peer.activity
-        activity.received = now
-        activity.rx_packets += 1
-        activity.rx_bytes += length
-        if not key.session.is_confirmed:
-            self._confirm(key)
-        if source != peer.endpoint or relay != peer.relay:
-            self._note_source(key, counter, source, relay, now)
-        flags = word >> 24 & _FLAGS
-        if key.network:
-            self._receive_frame(key, flags, text, now)
-        elif flags == _CONTROL:
-            path = Path(source, relay)
-            number = key.session.number
-            self._upcalls.push_control(ControlReceived(peer.fingerprint, number, text, path))
-        else:
-            self._counters.drop(DropReason.BAD_FLAGS)
+        return text
 
-    def _receive_frame(self, key: ReceiveKey, flags: int, text: bytes, now: float) -> None:
-        """The plaintext of a datagram on a network's index."""
+    def _receive_control(self, key: ReceiveKey, flags: int, text: bytes, path: Path) -> None:
+        if flags != _CONTROL:
+            self._counters.drop(DropReason.BAD_FLAGS)
+            return
+        peer, session = key.peer.fingerprint, key.session.number
+        self._upcalls.push_control(ControlReceived(peer, session, text, path))
+
+    def _continue(self, key: ReceiveKey, flags: int, text: bytes) -> bool:
+        """Whether a CONT frame joined the super-frame of the one before, which surely passed.
+
+        With equal headers it passes like that one, and nothing about it needs another look.
+        """
+        if flags not in ALLOWED_FLAGS:
+            return False
+        frame = _restore_header(key.elided, text) if flags & _ELIDED else text
+        return frame is not None and self._join(key.network, frame, is_open=bool(flags & _CSUM))
+
+    def _receive_frame(self, key: ReceiveKey, flags: int, text: bytes, now: float) -> bool:
+        """The plaintext of a datagram on a network's index; whether CONT may join it."""
         peer = key.peer
         if flags == _FRAG:
             frame = self._fragments.add(peer, key.index, text, now)
             if frame is None:
-                return
+                return False
         elif flags == _CONTROL or flags not in ALLOWED_FLAGS:
             self._counters.drop(DropReason.BAD_FLAGS)
-            return
+            return False
         elif flags & _ELIDED:
             whole = _restore_header(key.elided, text)
             if whole is None:
                 self._counters.drop(DropReason.BAD_OFFLOAD)
-                return
+                return False
             frame = whole
         else:
             frame = text
         peer.activity.frame = now
         is_open = bool(flags & _CSUM)
-        self._switching.from_mesh(peer, key.network, frame, now, is_open=is_open)
+        return self._switching.from_mesh(peer, key.network, frame, now, is_open=is_open)
 
     def _confirm(self, key: ReceiveKey) -> None:
         key.session.is_confirmed = True

@@ -21,6 +21,7 @@ from l2mesh.datapath.interface import (
 )
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
+from l2mesh.datapath.reference.trains import push_trains
 from l2mesh.switch.limits import TokenBucket
 from l2mesh.wire.relay import RELAY_HEADER_BYTES
 
@@ -71,6 +72,41 @@ class Relays:
         """Forward this id no more."""
         self._relays.pop(command.relay, None)
 
+    def is_one(self, run: bytes, stride: int) -> bool:
+        """Whether all datagrams of a run are RELAY of one id, and none is empty."""
+        head, starts = run[:RELAY_HEADER_BYTES], range(0, len(run), stride)
+        if min(stride, len(run) - starts[-1]) <= RELAY_HEADER_BYTES:
+            return False
+        return all(run[at : at + RELAY_HEADER_BYTES] == head for at in starts)
+
+    def find_leg(self, datagram: bytes, source: Endpoint) -> int:
+        """The relay id if what is inside is for us, else 0."""
+        number = int.from_bytes(datagram[_ID], "big")
+        return number if self._legs.get(number) == source else 0
+
+    def forward_run(self, run: bytes, stride: int, source: Endpoint, now: float) -> bool:
+        """Whether `source` is an end; if so a run of one id goes to the other as trains.
+
+        What exceeds the client's rate is cut off, as if the datagrams had come one by one.
+        """
+        relay = self._relays.get(int.from_bytes(run[_ID], "big"))
+        if relay is None or source not in (relay.left, relay.right):
+            return False
+        is_left = source == relay.left
+        bucket = relay.left_bucket if is_left else relay.right_bucket
+        count = -(-len(run) // stride)
+        passing = bucket.take_some(now, count)
+        counters = self._counters
+        if passing < count:
+            counters.drop(DropReason.RELAY_RATE, count - passing)
+            run = run[: passing * stride]
+        push_trains(self._outputs, run, stride, relay.right if is_left else relay.left)
+        counters.relayed_packets += passing
+        counters.relayed_bytes += len(run)
+        counters.datagrams_out += passing
+        counters.datagram_bytes_out += len(run)
+        return True
+
     def receive(self, datagram: bytes, source: Endpoint, now: float) -> int:
         """Take one RELAY datagram: its id if what is inside is for us, else 0."""
         if len(datagram) <= RELAY_HEADER_BYTES:
@@ -80,7 +116,7 @@ class Relays:
         relay = self._relays.get(number)
         if relay is not None and self._forward(relay, datagram, source, now):
             return 0
-        if self._legs.get(number) == source:
+        if self.find_leg(datagram, source):
             return number
         self._counters.drop(DropReason.UNKNOWN_RELAY)
         return 0

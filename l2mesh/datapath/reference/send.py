@@ -5,6 +5,7 @@ id of a cut frame is the counter of its first piece, which is unique on the inde
 """
 
 from collections import deque
+from typing import Final
 
 from l2mesh.datapath.interface import (
     DropReason,
@@ -22,8 +23,12 @@ from l2mesh.datapath.interface import (
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.held import HeldFrames
-from l2mesh.datapath.reference.peers import Peer, Peers, SendKey
+from l2mesh.datapath.reference.peers import Held, Peer, Peers, SendKey
+from l2mesh.datapath.reference.superframe.split import SuperFrame, split
+from l2mesh.datapath.reference.trains import push_trains
 from l2mesh.datapath.reference.upcalls import Upcalls
+from l2mesh.switch.checksum import complete_checksum
+from l2mesh.switch.ethernet import HEADER_BYTES as ETHERNET_BYTES
 from l2mesh.wire.data import HEADER, PIECE_HEAD, Flag
 from l2mesh.wire.relay import frame_relay
 
@@ -32,6 +37,11 @@ _pack_header = HEADER.pack
 _pack_piece = PIECE_HEAD.pack
 _FRAG = int(Flag.FRAG) << 24
 _CONTROL = int(Flag.CONTROL) << 24
+_CONT = int(Flag.CONT) << 24
+_CSUM = int(Flag.CSUM) << 24
+_ELIDED = int(Flag.ELIDED) << 24
+_VERSIONS: Final = {b"\x08\x00": 4, b"\x86\xdd": 6}
+"""Ethertype -> IP version."""
 
 
 class Sender:
@@ -58,26 +68,75 @@ class Sender:
 
     # --- frames ---------------------------------------------------------------------------------
 
-    def send_frame(self, peer: Peer, network: int, frame: bytes, now: float) -> None:
-        """Send a frame to `peer`, or hold it while that cannot be."""
+    def send_frame(
+        self, peer: Peer, network: int, frame: bytes, now: float, *, is_open: bool = False
+    ) -> None:
+        """Send a frame to `peer`, or hold it while that cannot be.
+
+        `is_open`: its L4 checksum is open, and has been found to be one that may travel so.
+        """
         key = peer.send.get(network)
         endpoint = peer.endpoint
         if key is None or endpoint is None:
-            self._held.hold(peer, network, frame, now)
+            held = Held(network, frame, is_open, None, now + self._bounds.held_s)
+            self._held.hold(peer, held, now)
             return
-        if len(frame) > peer.whole:
-            self._send_pieces(peer, network, key, endpoint, frame, now)
+        word, text = key.word, frame
+        if frame[:12] == key.elided and _is_elidable(frame):
+            word, text = word | _ELIDED, frame[ETHERNET_BYTES:]
+        if len(text) > peer.whole:
+            whole = (complete_checksum(frame) if is_open else None) or frame
+            self._send_pieces(peer, network, key, endpoint, whole, now)
             return
         counter = key.counter
         if counter >= key.alert and not self._may_use(peer, key, 1):
             return
         key.counter = counter + 1
-        header = _pack_header(key.word, counter)
-        datagram = header + key.seal(counter, header, frame)
+        if is_open:
+            word |= _CSUM
+        header = _pack_header(word, counter)
+        datagram = header + key.seal(counter, header, text)
         if peer.relay:
             datagram = peer.relay_head + datagram
         self._outputs.append(_new(Transmit, (datagram, endpoint)))
         self._count(peer, 1, len(datagram), now)
+
+    def send_superframe(self, peer: Peer, network: int, whole: SuperFrame, now: float) -> None:
+        """Cut a super-frame at what fits the path and send it as trains, or hold it.
+
+        Where nothing that is allowed fits, each of the kernel's segments goes its own way.
+        """
+        key = peer.send.get(network)
+        endpoint = peer.endpoint
+        frame = whole.frame
+        if key is None or endpoint is None:
+            held = Held(network, frame, False, whole, now + self._bounds.held_s)
+            self._held.hold(peer, held, now)
+            return
+        skip = ETHERNET_BYTES if frame[:12] == key.elided and _is_elidable(frame) else 0
+        size = whole.size_for(peer.whole + skip)
+        if size is None:
+            for segment in split(whole, whole.gso_size, is_open=False):
+                self.send_frame(peer, network, segment, now)
+            return
+        first, count = key.counter, whole.count(size)
+        if first + count > key.alert and not self._may_use(peer, key, count):
+            return
+        key.counter = first + count
+        is_open = whole.may_stay_open()
+        word = key.word | (_ELIDED if skip else 0) | (_CSUM if is_open else 0)
+        run: list[bytes] = []
+        add, seal, head = run.append, key.seal, peer.relay_head
+        for counter, text in enumerate(split(whole, size, skip, is_open=is_open), first):
+            header = _pack_header(word, counter)
+            add(head)
+            add(header)
+            add(seal(counter, header, text))
+            word |= _CONT
+        datagrams = b"".join(run)
+        stride = len(head) + len(run[1]) + len(run[2])
+        push_trains(self._outputs, datagrams, stride, endpoint)
+        self._count(peer, count, len(datagrams), now)
 
     def _send_pieces(
         self,
@@ -187,5 +246,14 @@ class Sender:
 
     def _flush(self, peer: Peer, network: int, now: float) -> None:
         if peer.held and peer.endpoint is not None and network in peer.send:
-            for frame in self._held.take(peer, network, now):
-                self.send_frame(peer, network, frame, now)
+            for held in self._held.take(peer, network, now):
+                if held.whole is not None:
+                    self.send_superframe(peer, network, held.whole, now)
+                else:
+                    self.send_frame(peer, network, held.frame, now, is_open=held.is_open)
+
+
+def _is_elidable(frame: bytes) -> bool:
+    """Whether the receiver will find the ethertype again, which is left out with the addresses."""
+    version = _VERSIONS.get(frame[12:14])
+    return version is not None and len(frame) > ETHERNET_BYTES and frame[14] >> 4 == version

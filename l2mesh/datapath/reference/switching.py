@@ -7,13 +7,22 @@ one of our own outer datagrams) take the express way; the result is that of the 
 from collections import deque
 from typing import Final
 
-from l2mesh.datapath.interface import Deliver, DropReason, MacLearned, Output, SetUnderlay
+from l2mesh.datapath.interface import (
+    Deliver,
+    DropReason,
+    MacLearned,
+    Offload,
+    Output,
+    SetUnderlay,
+)
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.peers import Peer
 from l2mesh.datapath.reference.ports import Port, Ports
 from l2mesh.datapath.reference.send import Sender
+from l2mesh.datapath.reference.superframe.coalesce import Coalescer
+from l2mesh.datapath.reference.superframe.split import SuperFrame, parse_superframe
 from l2mesh.datapath.reference.upcalls import Upcalls
-from l2mesh.switch.checksum import complete_checksum
+from l2mesh.switch.checksum import complete_at, complete_checksum, find_segment
 from l2mesh.switch.ethernet import Header, parse_header
 from l2mesh.switch.fdb import Learned
 from l2mesh.switch.own import OwnDatagrams
@@ -27,7 +36,16 @@ _UDP: Final = 17
 class Switching:
     """Frames of all networks."""
 
-    __slots__ = ("_counters", "_outputs", "_own", "_ports", "_sender", "_upcalls")
+    __slots__ = (
+        "_coalescer",
+        "_counters",
+        "_outputs",
+        "_own",
+        "_ports",
+        "_sender",
+        "_upcalls",
+        "join",
+    )
 
     def __init__(
         self,
@@ -44,6 +62,8 @@ class Switching:
         self._upcalls = upcalls
         self._counters = counters
         self._own = OwnDatagrams()
+        self._coalescer = Coalescer()
+        self.join = self._coalescer.join
 
     def set_underlay(self, command: SetUnderlay, now: float) -> None:
         """Our own UDP addresses."""
@@ -51,8 +71,10 @@ class Switching:
 
     # --- from the port --------------------------------------------------------------------------
 
-    def from_port(self, network: int, frame: bytes, now: float) -> None:
-        """One frame read from a port."""
+    def from_port(
+        self, network: int, frame: bytes, now: float, offload: Offload | None = None
+    ) -> None:
+        """One frame or super-frame read from a port."""
         counters = self._counters
         length = len(frame)
         counters.frames_in += 1
@@ -60,6 +82,9 @@ class Switching:
         port = self._ports.table.get(network)
         if port is None:
             counters.drop(DropReason.NO_PORT)
+            return
+        if offload is not None and (offload.needs_csum or offload.gso_type or offload.ecn):
+            self._from_kernel(port, frame, offload, now)
             return
         peer = port.outward.get(frame[:12])
         if peer is not None and length <= port.untagged_max:
@@ -71,75 +96,132 @@ class Switching:
             ):
                 self._sender.send_frame(peer, network, frame, now)
                 return
-        reason = self._from_port(port, frame, now)
-        if reason is not None:
-            counters.drop(reason)
+        self._from_port(port, frame, now)
 
-    def _from_port(self, port: Port, frame: bytes, now: float) -> DropReason | None:
-        header = _judge(port, frame)
+    def _from_kernel(self, port: Port, frame: bytes, offload: Offload, now: float) -> None:
+        """A frame with an open checksum, or a super-frame."""
+        if offload.gso_type or offload.ecn:
+            whole = parse_superframe(frame, offload)
+            if whole is None:
+                self._counters.drop(DropReason.BAD_OFFLOAD)
+                return
+            self._counters.superframes_in += 1
+            self._from_port(port, frame, now, whole=whole)
+            return
+        segment = find_segment(frame)
+        start, offset = offload.csum_start, offload.csum_offset
+        if segment and segment.start == start and segment.field == start + offset:
+            self._from_port(port, frame, now, is_open=True)
+            return
+        completed = complete_at(frame, start, offset)
+        if completed is None:
+            self._counters.drop(DropReason.BAD_OFFLOAD)
+        else:
+            self._from_port(port, completed, now)
+
+    def _from_port(
+        self,
+        port: Port,
+        frame: bytes,
+        now: float,
+        *,
+        is_open: bool = False,
+        whole: SuperFrame | None = None,
+    ) -> None:
+        """The long way; `whole` is the super-frame that `frame` is, if it is one."""
+        receivers = self._find_receivers(port, frame, now, whole)
+        if isinstance(receivers, DropReason):
+            self._counters.drop(receivers)
+            return
+        if len(receivers) > 1:
+            self._counters.frames_flooded += 1
+        for fingerprint in receivers:
+            peer = port.peers[fingerprint]
+            if whole is not None:
+                self._sender.send_superframe(peer, port.network, whole, now)
+            else:
+                self._sender.send_frame(peer, port.network, frame, now, is_open=is_open)
+
+    def _find_receivers(
+        self, port: Port, frame: bytes, now: float, whole: SuperFrame | None
+    ) -> tuple[bytes, ...] | DropReason:
+        header = _judge(port, frame, whole.longest() if whole else len(frame))
         if header is None:
             return DropReason.BAD_FRAME
         if self._own.is_own(frame):
             return DropReason.OWN_DATAGRAM
         if not self._admit(port, header.vlan, frame[6:12], None, now):
             return DropReason.SOURCE_MAC
-        receivers = port.switch.from_port(header.vlan, frame[:6], now)
-        if isinstance(receivers, DropReason):
-            return receivers
-        if len(receivers) > 1:
-            self._counters.frames_flooded += 1
-        for fingerprint in receivers:
-            self._sender.send_frame(port.peers[fingerprint], port.network, frame, now)
-        return None
+        frames = whole.count(whole.gso_size) if whole else 1
+        return port.switch.from_port(header.vlan, frame[:6], now, frames)
 
     # --- from the mesh --------------------------------------------------------------------------
 
     def from_mesh(
         self, peer: Peer, network: int, frame: bytes, now: float, *, is_open: bool
-    ) -> None:
-        """One authentic frame from `peer`; `is_open`: its L4 checksum is to be completed."""
+    ) -> bool:
+        """One authentic frame from `peer`; `is_open`: its L4 checksum is to be completed.
+
+        Whether it is a super-frame in the making that frames of equal headers may join unseen.
+        """
         port = self._ports.table.get(network)
         if port is None:
             self._counters.drop(DropReason.NO_PORT)
-            return
+            return False
         length = len(frame)
-        if (
-            not is_open
-            and port.inward.get(frame[:12]) is peer
-            and length <= port.untagged_max
-            and (at := _PROTOCOL_AT.get(frame[12:14])) is not None
-            and length > at
-            and (frame[at] != _UDP or not self._own.is_own(frame))
-        ):
-            self._deliver(network, frame)
-            return
-        outcome = self._from_mesh(port, peer.fingerprint, frame, now, is_open=is_open)
-        if isinstance(outcome, DropReason):
-            self._counters.drop(outcome)
+        if port.inward.get(frame[:12]) is peer and length <= port.untagged_max:
+            if port.offloads.checksum and self.join(network, frame, is_open=is_open):
+                return True
+            if (
+                (at := _PROTOCOL_AT.get(frame[12:14])) is not None
+                and length > at
+                and (frame[at] != _UDP or not self._own.is_own(frame))
+                and (not is_open or find_segment(frame) is not None)
+            ):
+                self._deliver(port, frame, is_open=is_open)
+                return True
+        reason = self._from_mesh(port, peer.fingerprint, frame, now, is_open=is_open)
+        if reason is not None:
+            self._counters.drop(reason)
         else:
-            self._deliver(network, outcome)
+            self._deliver(port, frame, is_open=is_open)
+        return False
 
     def _from_mesh(
         self, port: Port, source: bytes, frame: bytes, now: float, *, is_open: bool
-    ) -> bytes | DropReason:
+    ) -> DropReason | None:
         if source not in port.peers:
             return DropReason.NOT_A_MEMBER
-        header = _judge(port, frame)
+        header = _judge(port, frame, len(frame))
         if header is None:
             return DropReason.BAD_FRAME
-        whole = complete_checksum(frame) if is_open else frame
-        if whole is None:
+        if is_open and find_segment(frame) is None:
             return DropReason.BAD_OFFLOAD
         if self._own.is_own(frame):
             return DropReason.OWN_DATAGRAM
         if not self._admit(port, header.vlan, frame[6:12], source, now):
             return DropReason.SOURCE_MAC
-        return port.switch.from_mesh(header.vlan, frame[:6], source, now) or whole
+        return port.switch.from_mesh(header.vlan, frame[:6], source, now)
 
-    def _deliver(self, network: int, frame: bytes) -> None:
-        self._outputs.append(_new(Deliver, (network, frame)))
+    def _deliver(self, port: Port, frame: bytes, *, is_open: bool) -> None:
+        """Write to a port, merged with what else is in the batch if its reader understands that."""
+        if port.offloads.checksum:
+            self._coalescer.add(port.network, port.offloads, frame, is_open=is_open)
+            return
+        whole = (complete_checksum(frame) if is_open else None) or frame
+        self._outputs.append(_new(Deliver, (port.network, whole, None)))
         self._counters.frames_out += 1
-        self._counters.frame_bytes_out += len(frame)
+        self._counters.frame_bytes_out += len(whole)
+
+    def end_batch(self) -> None:
+        """Give out what has been merged."""
+        counters = self._counters
+        for deliver in self._coalescer.flush():
+            counters.frames_out += 1
+            counters.frame_bytes_out += len(deliver.frame)
+            if deliver.offload is not None and deliver.offload.gso_type:
+                counters.superframes_out += 1
+            self._outputs.append(deliver)
 
     # --- both -----------------------------------------------------------------------------------
 
@@ -156,9 +238,9 @@ class Switching:
         return True
 
 
-def _judge(port: Port, frame: bytes) -> Header | None:
-    """The header of a frame that is neither a runt nor a giant."""
+def _judge(port: Port, frame: bytes, length: int) -> Header | None:
+    """The header of a frame that is neither a runt nor a giant; `length` is that of a segment."""
     header = parse_header(frame)
-    if header is None or len(frame) - header.payload > port.mtu:
+    if header is None or length - header.payload > port.mtu:
         return None
     return header

@@ -1,6 +1,7 @@
 """An engine and a core of a few lines, for the tests of what drives them."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from l2mesh.datapath.interface import (
@@ -11,8 +12,10 @@ from l2mesh.datapath.interface import (
     Endpoint,
     FdbEntry,
     HandshakeReceived,
+    Offload,
     Output,
     Path,
+    Received,
     Transmit,
     Upcall,
 )
@@ -37,7 +40,9 @@ class FakeEngine:
     def execute(self, command: Command, now: float) -> None:
         self.executed.append(command)
 
-    def handle_frame(self, network: int, frame: bytes, now: float) -> None:
+    def handle_frame(
+        self, network: int, frame: bytes, now: float, offload: Offload | None = None
+    ) -> None:
         if self.remote is not None:
             self.outputs.append(Transmit(frame, self.remote))
 
@@ -49,6 +54,11 @@ class FakeEngine:
             self.upcalls.append(HandshakeReceived(datagram, Path(source)))
         else:
             self.outputs.append(Deliver(self.network, datagram))
+
+    def handle_datagrams(self, batch: Sequence[Received], now: float) -> None:
+        for datagrams, stride, source in batch:
+            for at in range(0, len(datagrams), stride or len(datagrams)):
+                self.handle_datagram(datagrams[at : at + (stride or len(datagrams))], source, now)
 
     def handle_timeout(self, now: float) -> None:
         self.timeouts.append(now)

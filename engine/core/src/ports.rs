@@ -1,0 +1,177 @@
+//! The local ports: one switch for each open network.
+
+use std::collections::HashMap;
+
+use crate::command::PortOffloads;
+use crate::drops::DropReason;
+use crate::ethernet::Mac;
+use crate::fdb::Fdb;
+use crate::forward::{Member, Switch};
+use crate::held::HeldFrames;
+use crate::journal::Journal;
+use crate::limits::{Limits, StormLimits};
+use crate::peers::{Fingerprint, PeerId, Peers};
+
+/// The port of one network.
+#[derive(Debug)]
+pub struct Port {
+    /// Who gets what.
+    pub switch: Switch,
+    /// Bytes above Ethernet.
+    pub mtu: usize,
+    /// What its reader understands.
+    pub offloads: PortOffloads,
+}
+
+/// One entry of a forwarding database; `peer` `None` is this node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FdbEntry {
+    /// VID.
+    pub vlan: u16,
+    /// Of the station.
+    pub mac: Mac,
+    /// Where it is.
+    pub peer: Option<Fingerprint>,
+    /// Seconds since it was heard.
+    pub age: f64,
+    /// Signed, not learned.
+    pub is_static: bool,
+}
+
+/// All open ports, and the commands about them.
+#[derive(Debug, Default)]
+pub struct Ports {
+    table: HashMap<u64, Port>,
+}
+
+impl Ports {
+    /// The port of a network.
+    pub fn get(&mut self, network: u64) -> Option<&mut Port> {
+        self.table.get_mut(&network)
+    }
+
+    /// Open a port, or change MAC, MTU and right of an open one.
+    pub fn open(&mut self, network: u64, mac: Mac, mtu: usize, bridge: bool, journal: &Journal) {
+        let port = self.table.entry(network).or_insert_with(|| {
+            let fdb = Fdb::new(journal.bounds.fdb_per_peer, journal.bounds.fdb_per_network);
+            Port { switch: Switch::new(mac, bridge, fdb), mtu, offloads: PortOffloads::default() }
+        });
+        port.switch.set_own(mac, bridge);
+        port.mtu = mtu;
+    }
+
+    /// Close a port and forget its members.
+    pub fn close(&mut self, network: u64, peers: &mut Peers, now: f64, journal: &mut Journal) {
+        if let Some(port) = self.table.remove(&network) {
+            for &id in port.switch.members() {
+                part(peers, id, network, DropReason::NoPort, now, journal);
+            }
+        }
+    }
+
+    /// What the reader of a port understands.
+    pub fn set_offloads(&mut self, network: u64, offloads: PortOffloads) {
+        if let Some(port) = self.table.get_mut(&network) {
+            port.offloads = offloads;
+        }
+    }
+
+    /// Add or change a member.
+    pub fn set_member(
+        &mut self,
+        network: u64,
+        fingerprint: Fingerprint,
+        member: Member,
+        peers: &mut Peers,
+    ) {
+        let Some(port) = self.table.get_mut(&network) else { return };
+        let id = peers.obtain(fingerprint);
+        if !port.switch.is_member(id) {
+            peers[id].memberships += 1;
+        }
+        port.switch.set_member(id, member);
+    }
+
+    /// Forget a member; frames that wait for it are dropped.
+    pub fn remove_member(
+        &mut self,
+        network: u64,
+        fingerprint: &Fingerprint,
+        peers: &mut Peers,
+        now: f64,
+        journal: &mut Journal,
+    ) {
+        let (Some(port), Some(id)) = (self.table.get_mut(&network), peers.find(fingerprint)) else {
+            return;
+        };
+        if port.switch.is_member(id) {
+            port.switch.remove_member(id);
+            part(peers, id, network, DropReason::NotAMember, now, journal);
+        }
+    }
+
+    /// Forget what was learned behind a peer, or behind us.
+    pub fn flush_peer(&mut self, network: u64, peer: Option<Fingerprint>, peers: &Peers) {
+        let owner = peer.map(|name| peers.find(&name));
+        // a peer that nobody knows has no stations
+        if let (Some(port), Some(owner)) =
+            (self.table.get_mut(&network), owner.map_or(Some(None), |found| found.map(Some)))
+        {
+            port.switch.fdb.flush(owner);
+        }
+    }
+
+    /// Replace the limits; all buckets are full again.
+    pub fn set_limits(&mut self, network: u64, limits: Limits) {
+        if let Some(port) = self.table.get_mut(&network) {
+            port.switch.storm = StormLimits::new(limits);
+        }
+    }
+
+    /// Age the tables.
+    pub fn expire(&mut self, now: f64) {
+        self.table.values_mut().for_each(|port| port.switch.fdb.expire(now));
+    }
+
+    /// When the next learned entry has its age.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<f64> {
+        self.table.values().filter_map(|port| port.switch.fdb.next_expiry()).reduce(f64::min)
+    }
+
+    /// The forwarding database of a network, static entries first.
+    #[must_use]
+    pub fn fdb(&self, network: u64, peers: &Peers, now: f64) -> Vec<FdbEntry> {
+        let Some(port) = self.table.get(&network) else { return Vec::new() };
+        let name = |owner: Option<PeerId>| owner.map(|id| peers[id].fingerprint);
+        let fdb = &port.switch.fdb;
+        let signed = fdb.all_signed().map(|(mac, owner)| FdbEntry {
+            vlan: 0,
+            mac,
+            peer: name(owner),
+            age: 0.0,
+            is_static: true,
+        });
+        let learned = fdb.learned(now).map(|(vlan, mac, owner, age)| FdbEntry {
+            vlan,
+            mac,
+            peer: name(owner),
+            age,
+            is_static: false,
+        });
+        signed.chain(learned).collect()
+    }
+}
+
+fn part(
+    peers: &mut Peers,
+    id: PeerId,
+    network: u64,
+    reason: DropReason,
+    now: f64,
+    journal: &mut Journal,
+) {
+    HeldFrames::drop(peers, id, network, reason, now, journal);
+    peers[id].memberships -= 1;
+    peers.release(id);
+}

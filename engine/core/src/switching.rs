@@ -1,0 +1,203 @@
+//! What happens to one frame, in the order of section 10: from the port, and from the mesh.
+
+use crate::command::PortOffloads;
+use crate::drops::DropReason;
+use crate::ethernet::Frame;
+use crate::fdb::{Learned, Owner};
+use crate::forward::Receivers;
+use crate::journal::Journal;
+use crate::offload::checksum::{complete_at, find_in_packet, find_segment};
+use crate::offload::split::Split;
+use crate::own::OwnDatagrams;
+use crate::peers::{PeerId, Peers};
+use crate::ports::{Port, Ports};
+use crate::send::Sender;
+use crate::sink::{Delivery, FrameMeta, OpenChecksum, Sink};
+use crate::upcall::Upcall;
+
+/// Frames of all networks.
+#[derive(Debug, Default)]
+pub struct Switching {
+    /// Open ports.
+    pub ports: Ports,
+    /// Our own underlay.
+    pub own: OwnDatagrams,
+    /// A frame whose checksum had to be completed.
+    completed: Vec<u8>,
+}
+
+/// A frame as it came from the mesh: its bytes are `head`, then `body`.
+#[derive(Clone, Debug)]
+pub struct Arrived<'a> {
+    /// From whom.
+    pub peer: PeerId,
+    /// For which port.
+    pub network: u64,
+    /// What did not travel.
+    pub head: &'a [u8],
+    /// What did.
+    pub body: &'a [u8],
+    /// Its L4 checksum is open (CSUM).
+    pub is_open: bool,
+}
+
+/// How a frame from the mesh is to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted {
+    /// Where its checksum is open.
+    pub open_checksum: Option<OpenChecksum>,
+    /// What the port's reader understands.
+    pub offloads: PortOffloads,
+}
+
+impl Switching {
+    /// One frame or super-frame read from a port; `meta` is `None` when what the kernel said of it
+    /// cannot be.
+    pub fn from_port(
+        &mut self,
+        network: u64,
+        frame: &[u8],
+        meta: Option<FrameMeta>,
+        now: f64,
+        sender: &mut Sender,
+        sink: &mut impl Sink,
+    ) {
+        let counters = &mut sender.journal.counters;
+        counters.frames_in += 1;
+        counters.frame_bytes_in += frame.len() as u64;
+        if let Err(reason) = self.forward(network, frame, meta, now, sender, sink) {
+            sender.journal.drop(reason);
+        }
+    }
+
+    fn forward(
+        &mut self,
+        network: u64,
+        bytes: &[u8],
+        meta: Option<FrameMeta>,
+        now: f64,
+        sender: &mut Sender,
+        sink: &mut impl Sink,
+    ) -> Result<(), DropReason> {
+        let Self { ports, own, completed } = self;
+        let port = ports.get(network).ok_or(DropReason::NoPort)?;
+        let mut meta = meta.ok_or(DropReason::BadOffload)?;
+        let (mut bytes, mut longest, mut frames) = (bytes, bytes.len(), 1);
+        match meta {
+            FrameMeta { open_checksum: Some(open), gso: Some(gso) } => {
+                let split = Split::plan(bytes, gso, open, usize::MAX);
+                let split = split.map_err(|_| DropReason::BadOffload)?;
+                sender.journal.counters.superframes_in += 1;
+                (longest, frames) = (split.stride(), split.count());
+            }
+            FrameMeta { open_checksum: Some(open), gso: None } => {
+                if find_segment(bytes).is_none_or(|segment| segment.open_checksum() != open) {
+                    completed.clear();
+                    completed.extend_from_slice(bytes);
+                    if !complete_at(completed, open) {
+                        return Err(DropReason::BadOffload);
+                    }
+                    (bytes, meta.open_checksum) = (completed, None);
+                }
+            }
+            FrameMeta { open_checksum: None, gso: Some(_) } => return Err(DropReason::BadOffload),
+            FrameMeta { open_checksum: None, gso: None } => {}
+        }
+        let frame = judge(port, &[], bytes, longest)?;
+        if own.is_own(&frame) {
+            return Err(DropReason::OwnDatagram);
+        }
+        admit(port, network, &frame, None, now, &sender.peers, &mut sender.journal)?;
+        match port.switch.from_port(&frame, now, frames)? {
+            Receivers::One(peer) => sender.send_frame(peer, network, bytes, meta, now, sink),
+            Receivers::All(all) => {
+                if all.len() > 1 {
+                    sender.journal.counters.frames_flooded += 1;
+                }
+                for &peer in all {
+                    sender.send_frame(peer, network, bytes, meta, now, sink);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One authentic frame: how to write it, if it goes into the port.
+    ///
+    /// # Errors
+    ///
+    /// The reason why it does not.
+    pub fn from_mesh(
+        &mut self,
+        arrived: &Arrived<'_>,
+        now: f64,
+        peers: &Peers,
+        journal: &mut Journal,
+    ) -> Result<Accepted, DropReason> {
+        let &Arrived { peer, network, head, body, is_open } = arrived;
+        let port = self.ports.get(network).ok_or(DropReason::NoPort)?;
+        if !port.switch.is_member(peer) {
+            return Err(DropReason::NotAMember);
+        }
+        let frame = judge(port, head, body, head.len() + body.len())?;
+        let mut open = None;
+        if is_open {
+            let segment = find_in_packet(frame.ethertype, frame.payload);
+            let mut found = segment.ok_or(DropReason::BadOffload)?.open_checksum();
+            found.start += frame.header as u16;
+            open = Some(found);
+        }
+        if self.own.is_own(&frame) {
+            return Err(DropReason::OwnDatagram);
+        }
+        admit(port, network, &frame, Some(peer), now, peers, journal)?;
+        port.switch.from_mesh(&frame, peer, now)?;
+        Ok(Accepted { open_checksum: open, offloads: port.offloads })
+    }
+}
+
+/// Write a frame to its port. What is to be merged is counted when that has been done.
+pub fn deliver(network: u64, delivery: &Delivery<'_>, journal: &mut Journal, sink: &mut impl Sink) {
+    if !delivery.offloads.checksum {
+        journal.counters.frames_out += 1;
+        journal.counters.frame_bytes_out += (delivery.head.len() + delivery.body.len()) as u64;
+    }
+    sink.deliver(network, delivery);
+}
+
+/// The parts of a frame that is neither a runt nor a giant; `length` is that of a segment.
+fn judge<'a>(
+    port: &Port,
+    head: &[u8],
+    body: &'a [u8],
+    length: usize,
+) -> Result<Frame<'a>, DropReason> {
+    let frame = Frame::parse(head, body).ok_or(DropReason::BadFrame)?;
+    if length > port.mtu + frame.header { Err(DropReason::BadFrame) } else { Ok(frame) }
+}
+
+/// Guard a source MAC and learn it.
+fn admit(
+    port: &mut Port,
+    network: u64,
+    frame: &Frame<'_>,
+    source: Owner,
+    now: f64,
+    peers: &Peers,
+    journal: &mut Journal,
+) -> Result<(), DropReason> {
+    if !port.switch.is_source_allowed(frame.source, source) {
+        return Err(DropReason::SourceMac);
+    }
+    match port.switch.fdb.learn(frame.vlan, frame.source, source, now) {
+        Learned::Full => journal.drop(DropReason::FdbFull),
+        learned @ (Learned::New | Learned::Moved) => {
+            let peer = source.map(|id| peers[id].fingerprint);
+            let moved = learned == Learned::Moved;
+            let (vlan, mac) = (frame.vlan, frame.source);
+            journal.tell(peer, Upcall::MacLearned { network, vlan, mac, peer, moved });
+        }
+        Learned::Refreshed | Learned::Ignored => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! The I/O of the native engine: TAP devices, UDP sockets and the thread between them.
+//!
+//! * [`Runner`] is what the control plane sees: requests in, reports out;
+//! * `worker` is the thread, one for both directions, that takes everything to completion;
+//! * `outlet` is where the engine puts what it gives out: datagrams into the `outbox`, which makes
+//!   trains of them, frames towards their ports, merged into super-frames;
+//! * [`tap`] and `sys` are the kernel: devices, and system calls behind safe faces.
+//!
+//! Descriptors belong to whoever opened them. Only `sys` has unsafe code.
+#![deny(unsafe_code)]
+
+mod counters;
+mod outbox;
+mod outlet;
+mod runner;
+mod sys;
+pub mod tap;
+mod worker;
+
+pub use counters::IoCounters;
+pub use runner::{Report, Runner};
+pub use sys::{EventFd, boot_clock};
+
+/// Kill switches: what the kernel may be asked to do for us. All on is what people run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "four switches, each by itself")]
+pub struct Options {
+    /// Write TCP super-frames to ports. That they are read is for `tap::set_offloads`.
+    pub tap_tso: bool,
+    /// Write UDP super-frames to ports.
+    pub tap_uso: bool,
+    /// Send trains by `UDP_SEGMENT`.
+    pub udp_gso: bool,
+    /// Receive trains by `UDP_GRO`.
+    pub udp_gro: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { tap_tso: true, tap_uso: true, udp_gso: true, udp_gro: true }
+    }
+}

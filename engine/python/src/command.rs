@@ -1,0 +1,184 @@
+//! Commands: from the dataclasses of the interface.
+
+use std::net::IpAddr;
+
+use l2mesh_core::aead::{Cipher, KeyMaterial};
+use l2mesh_core::command::{Command, PortOffloads};
+use l2mesh_core::limits::{GuardMode, Limits};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::types::{read_endpoint, read_path};
+
+/// The command that a dataclass is.
+pub(crate) fn read_command(from: &Bound<'_, PyAny>) -> PyResult<Command> {
+    let kind = from.get_type().name()?;
+    let kind = kind.to_str()?;
+    let field = |name: &str| from.getattr(name);
+    Ok(match kind {
+        "InstallReceive" => Command::InstallReceive {
+            peer: bytes(from, "peer")?,
+            session: field("session")?.extract()?,
+            network: field("network")?.extract()?,
+            index: index(from)?,
+            material: material(from)?,
+            elided: optional_bytes(from, "elided")?,
+        },
+        "InstallSend" => Command::InstallSend {
+            peer: bytes(from, "peer")?,
+            session: field("session")?.extract()?,
+            network: field("network")?.extract()?,
+            index: index(from)?,
+            material: material(from)?,
+            elided: optional_bytes(from, "elided")?,
+        },
+        "RemoveReceive" => Command::RemoveReceive { index: index(from)? },
+        "RemoveSend" => Command::RemoveSend {
+            peer: bytes(from, "peer")?,
+            network: field("network")?.extract()?,
+        },
+        "RemoveSession" => Command::RemoveSession {
+            peer: bytes(from, "peer")?,
+            session: field("session")?.extract()?,
+        },
+        "SetPath" => {
+            let path = field("path")?;
+            Command::SetPath {
+                peer: bytes(from, "peer")?,
+                path: if path.is_none() { None } else { Some(read_path(&path)?) },
+                size: field("size")?.extract()?,
+            }
+        }
+        "AddRelayLeg" => Command::AddRelayLeg {
+            relay: field("relay")?.extract()?,
+            endpoint: read_endpoint(&field("endpoint")?)?,
+        },
+        "RemoveRelayLeg" => Command::RemoveRelayLeg { relay: field("relay")?.extract()? },
+        "SetRelay" => Command::SetRelay {
+            relay: field("relay")?.extract()?,
+            left: read_endpoint(&field("left")?)?,
+            right: read_endpoint(&field("right")?)?,
+            left_client: bytes(from, "left_client")?,
+            right_client: bytes(from, "right_client")?,
+        },
+        "RemoveRelay" => Command::RemoveRelay { relay: field("relay")?.extract()? },
+        "SetGuard" => Command::SetGuard {
+            public: bytes(from, "public")?,
+            secret: Zeroizing::new(bytes(from, "secret")?),
+            inits_per_second: field("inits_per_second")?.extract()?,
+        },
+        "SetUnderlay" => Command::SetUnderlay {
+            port: field("port")?.extract()?,
+            addresses: addresses(&field("addresses")?)?,
+        },
+        "SendControl" => Command::SendControl {
+            peer: bytes(from, "peer")?,
+            session: field("session")?.extract()?,
+            payload: field("payload")?.extract()?,
+            path: read_path(&field("path")?)?,
+        },
+        "SendDatagram" => Command::SendDatagram {
+            datagram: field("datagram")?.extract()?,
+            path: read_path(&field("path")?)?,
+        },
+        about_ports => read_port_command(about_ports, from)?,
+    })
+}
+
+fn read_port_command(kind: &str, from: &Bound<'_, PyAny>) -> PyResult<Command> {
+    let field = |name: &str| from.getattr(name);
+    let network: u64 = field("network")?.extract()?;
+    Ok(match kind {
+        "OpenPort" => Command::OpenPort {
+            network,
+            mac: bytes(from, "mac")?,
+            mtu: field("mtu")?.extract()?,
+            bridge: field("bridge")?.extract()?,
+        },
+        "ClosePort" => Command::ClosePort { network },
+        "SetPortOffloads" => {
+            let offloads = field("offloads")?;
+            let flag = |name: &str| offloads.getattr(name)?.extract::<bool>();
+            let offloads =
+                PortOffloads { checksum: flag("checksum")?, tso: flag("tso")?, uso: flag("uso")? };
+            Command::SetPortOffloads { network, offloads }
+        }
+        "SetMember" => Command::SetMember {
+            network,
+            peer: bytes(from, "peer")?,
+            mac: bytes(from, "mac")?,
+            bridge: field("bridge")?.extract()?,
+        },
+        "RemoveMember" => Command::RemoveMember { network, peer: bytes(from, "peer")? },
+        "FlushPeer" => Command::FlushPeer { network, peer: optional_bytes(from, "peer")? },
+        "SetLimits" => Command::SetLimits { network, limits: read_limits(&field("limits")?)? },
+        _ => return Err(PyTypeError::new_err(format!("{kind} is no command"))),
+    })
+}
+
+fn read_limits(from: &Bound<'_, PyAny>) -> PyResult<Limits> {
+    let rate = |name: &str| -> PyResult<Option<u32>> {
+        let rate: Option<i64> = from.getattr(name)?.extract()?;
+        Ok(rate.map(|rate| u32::try_from(rate.max(0)).unwrap_or(u32::MAX)))
+    };
+    let guard: String = from.getattr("guard")?.extract()?;
+    Ok(Limits {
+        broadcast: rate("broadcast")?,
+        multicast: rate("multicast")?,
+        unknown_unicast: rate("unknown_unicast")?,
+        bpdu: from.getattr("bpdu")?.extract()?,
+        guard: match guard.as_str() {
+            "strict" => GuardMode::Strict,
+            "off" => GuardMode::Off,
+            _ => GuardMode::Default,
+        },
+    })
+}
+
+fn material(from: &Bound<'_, PyAny>) -> PyResult<KeyMaterial> {
+    let cipher = match from.getattr("cipher")?.extract::<u8>()? {
+        1 => Cipher::Aes256Gcm,
+        2 => Cipher::ChaCha20Poly1305,
+        other => return Err(PyValueError::new_err(format!("{other} is no cipher"))),
+    };
+    let key = Zeroizing::new(bytes(from, "key")?);
+    Ok(KeyMaterial { cipher, key, salt: bytes(from, "salt")? })
+}
+
+fn index(from: &Bound<'_, PyAny>) -> PyResult<u32> {
+    let index: u32 = from.getattr("index")?.extract()?;
+    match index >> 24 {
+        0 => Ok(index),
+        _ => Err(PyValueError::new_err(format!("index {index} is not below 2^24"))),
+    }
+}
+
+fn addresses(from: &Bound<'_, PyAny>) -> PyResult<Vec<IpAddr>> {
+    let mut addresses = Vec::new();
+    for one in from.try_iter()? {
+        let text: String = one?.extract()?;
+        // a scope is of no use inside a frame; what is no address is passed over
+        addresses.extend(text.split('%').next().and_then(|text| text.parse::<IpAddr>().ok()));
+    }
+    Ok(addresses)
+}
+
+fn bytes<const N: usize>(from: &Bound<'_, PyAny>, name: &str) -> PyResult<[u8; N]> {
+    sized(&from.getattr(name)?, name)
+}
+
+fn optional_bytes<const N: usize>(
+    from: &Bound<'_, PyAny>,
+    name: &str,
+) -> PyResult<Option<[u8; N]>> {
+    let value = from.getattr(name)?;
+    if value.is_none() { Ok(None) } else { sized(&value, name).map(Some) }
+}
+
+fn sized<const N: usize>(value: &Bound<'_, PyAny>, name: &str) -> PyResult<[u8; N]> {
+    let bytes: &[u8] = value.extract()?;
+    bytes
+        .try_into()
+        .map_err(|_| PyValueError::new_err(format!("{name} has {N} bytes, not {}", bytes.len())))
+}

@@ -1,0 +1,75 @@
+//! The classes of `l2mesh.datapath.interface`, found once.
+
+use std::net::IpAddr;
+
+use l2mesh_core::{Endpoint, Path};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+macro_rules! classes {
+    ($($name:ident: $class:literal,)*) => {
+        /// Those that the engine makes.
+        pub(crate) struct Classes { $(pub(crate) $name: Py<PyAny>,)* }
+
+        impl Classes {
+            fn find(py: Python<'_>) -> PyResult<Self> {
+                let interface = py.import("l2mesh.datapath.interface")?;
+                Ok(Self { $($name: interface.getattr($class)?.unbind(),)* })
+            }
+        }
+    };
+}
+
+classes! {
+    activity: "Activity",
+    control_received: "ControlReceived",
+    deliver: "Deliver",
+    drop_reason: "DropReason",
+    endpoint: "Endpoint",
+    fdb_entry: "FdbEntry",
+    handshake_received: "HandshakeReceived",
+    key_spent: "KeySpent",
+    mac_learned: "MacLearned",
+    need_session: "NeedSession",
+    offload: "Offload",
+    path: "Path",
+    session_confirmed: "SessionConfirmed",
+    source_seen: "SourceSeen",
+    transmit: "Transmit",
+    transmit_train: "TransmitTrain",
+}
+
+/// The classes.
+pub(crate) fn classes(py: Python<'_>) -> PyResult<&'static Classes> {
+    static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
+    CLASSES.get_or_try_init(py, || Classes::find(py))
+}
+
+/// `Endpoint(host, port)`
+pub(crate) fn make_endpoint<'py>(py: Python<'py>, from: &Endpoint) -> PyResult<Bound<'py, PyAny>> {
+    classes(py)?.endpoint.bind(py).call1((from.address.to_string(), from.port))
+}
+
+/// `Path(endpoint, relay)`
+pub(crate) fn make_path<'py>(py: Python<'py>, from: &Path) -> PyResult<Bound<'py, PyAny>> {
+    classes(py)?.path.bind(py).call1((make_endpoint(py, &from.endpoint)?, from.relay))
+}
+
+/// An endpoint, which is a pair of text and number.
+pub(crate) fn read_endpoint(from: &Bound<'_, PyAny>) -> PyResult<Endpoint> {
+    let (host, port): (String, u16) = from.extract()?;
+    match host.parse::<IpAddr>() {
+        Ok(address) => Ok(Endpoint { address, port }),
+        Err(_) => Err(PyValueError::new_err(format!("{host:?} is no numeric address"))),
+    }
+}
+
+/// A path, which is a pair of endpoint and relay id.
+pub(crate) fn read_path(from: &Bound<'_, PyAny>) -> PyResult<Path> {
+    let (endpoint, relay): (Bound<'_, PyAny>, u64) = from.extract()?;
+    if relay >> 56 != 0 {
+        return Err(PyValueError::new_err(format!("relay id {relay} is not below 2^56")));
+    }
+    Ok(Path { endpoint: read_endpoint(&endpoint)?, relay })
+}
