@@ -240,8 +240,8 @@ class SodiumTransport:
     PyNaCl's functions check types, allocate and clear two objects and copy for each call: 6.5 us
     for a 1,414-byte packet. Calling the C function on a scratch buffer that stays takes 1.5 us with
     AES-256-GCM and 3.0 us with ChaCha20-Poly1305, of which 0.9 and 2.1 are libsodium's own
-    (`tools/benchmark/primitives.py`). libsodium can expand an AES key once for all packets, but PyNaCl
-    binds no such call.
+    (`tools/benchmark/primitives.py`). libsodium can expand an AES key once for all packets, but
+    PyNaCl binds no such call.
 
     Memory: 2 KiB, or the largest packet so far. The scratch holds the last packet's text until the
     next call; keys are forgotten with the instance.
