@@ -24,7 +24,7 @@ from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.held import HeldFrames
 from l2mesh.datapath.reference.peers import Held, Peer, Peers, SendKey
-from l2mesh.datapath.reference.superframe.split import SuperFrame, split
+from l2mesh.datapath.reference.superframe.split import SuperFrame, parse_segment, split
 from l2mesh.datapath.reference.trains import push_trains
 from l2mesh.datapath.reference.upcalls import Upcalls
 from l2mesh.switch.checksum import complete_checksum
@@ -85,8 +85,7 @@ class Sender:
         if frame[:12] == key.elided and _is_elidable(frame):
             word, text = word | _ELIDED, frame[ETHERNET_BYTES:]
         if len(text) > peer.whole:
-            whole = (complete_checksum(frame) if is_open else None) or frame
-            self._send_pieces(peer, network, key, endpoint, whole, now)
+            self._send_large(peer, network, frame, now, is_open=is_open)
             return
         counter = key.counter
         if counter >= key.alert and not self._may_use(peer, key, 1):
@@ -100,6 +99,19 @@ class Sender:
             datagram = peer.relay_head + datagram
         self._outputs.append(_new(Transmit, (datagram, endpoint)))
         self._count(peer, 1, len(datagram), now)
+
+    def _send_large(
+        self, peer: Peer, network: int, frame: bytes, now: float, *, is_open: bool
+    ) -> None:
+        """Send a frame that does not fit: TCP cut in two, if that would not show, else pieces."""
+        key, endpoint = peer.send[network], peer.endpoint
+        assert endpoint is not None
+        alone = parse_segment(frame) if is_open else None
+        if alone is not None and alone.size_for(peer.whole) is not None:
+            self.send_superframe(peer, network, alone, now)
+            return
+        complete = (complete_checksum(frame) if is_open else None) or frame
+        self._send_pieces(peer, network, key, endpoint, complete, now)
 
     def send_superframe(self, peer: Peer, network: int, whole: SuperFrame, now: float) -> None:
         """Cut a super-frame at what fits the path and send it as trains, or hold it.

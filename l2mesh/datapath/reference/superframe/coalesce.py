@@ -81,6 +81,7 @@ _PLAIN_IPV4: Final = 0x45
 """Version 4, no options."""
 
 _put_u16 = Struct(">H").pack_into
+_u32_at = Struct(">I").unpack_from
 _ipv4_at = Struct(">HH4xH").unpack_from
 """Total length, identification and header checksum, from byte 2 on."""
 
@@ -145,7 +146,7 @@ class Chain:
             or payload - l3 + self._length + size > MAX_BYTES
             or int.from_bytes(frame[:payload], "big") & self._mask != self._pattern
             or not self._names_end(frame, end)
-            or (protocol == TCP and u32(frame, l4 + 4) != self._next_sequence)
+            or (protocol == TCP and _u32_at(frame, l4 + 4)[0] != self._next_sequence)
             or not (is_open or _is_summed(frame, l4, end, protocol, self._pseudo))
         ):
             return False

@@ -110,6 +110,19 @@ def parse_superframe(frame: bytes, offload: Offload) -> SuperFrame | None:
     return SuperFrame(frame, layout, offload.gso_size)
 
 
+def parse_segment(frame: bytes) -> SuperFrame | None:
+    """A TCP segment with an open checksum, as a super-frame of one, None for any other frame.
+
+    It may be cut smaller by the same rules. One whose checksum is complete may not: cutting it
+    would make a wrong sum right.
+    """
+    layout = find_layout(frame)
+    if layout is None or layout.protocol != TCP or layout.end != len(frame):
+        return None
+    size = layout.end - layout.payload
+    return SuperFrame(frame, layout, size) if size else None
+
+
 def split(whole: SuperFrame, size: int, skip: int = 0, *, is_open: bool) -> Iterator[bytes]:
     """The segments, with `size` bytes of payload each, the last one perhaps fewer.
 
