@@ -118,6 +118,7 @@ class Members(Part):
     def receive_leave(self, peer: Peer, leave: Leave, now: float) -> None:
         """It hears of this network no more; it stays a member and may come back."""
         self._online.get(leave.network, {}).pop(peer.fingerprint, None)
+        peer.paths.set_always(any(peer.fingerprint in here for here in self._online.values()))
 
     def receive_revocations(self, peer: Peer, message: Revocations, now: float) -> None:
         """Revocations that we have lost and asked for; our own signature makes them true."""
@@ -223,6 +224,7 @@ class Members(Part):
         self._recorded.add(peer.fingerprint)
         reported = Reported(join.config, join.roster, join.serial, join.epoch, join.revocations)
         self._online.setdefault(join.network, {})[peer.fingerprint] = held = Attendance.of(reported)
+        peer.paths.set_always(True)  # as its end does: else ours would rest on the relay
         if member.standing is Standing.AUTHORIZED:
             self._compare(peer, member, reported, now)
         view = self._view(join.network)

@@ -47,6 +47,8 @@ class Planets(Part):
     """Hears that a planet can be asked."""
     on_observed: Callable[[float], None] | None = None
     """Hears that what planets see of us has changed."""
+    _reached: set[bytes] = field(default_factory=set)
+    """Planets with a session, whatever its age: a renewal is no news."""
 
     def handlers(self) -> dict[type, Handler]:
         return {WhoisReply: self.receive_whois_reply}
@@ -114,12 +116,15 @@ class Planets(Part):
 
     def session_live(self, peer: Peer, session: int, now: float, *, initiator: bool) -> None:
         if self.is_planet(peer.fingerprint):
-            log.info("planet reached: peer=%s", peer.fingerprint.hex()[:10])
+            if peer.fingerprint not in self._reached:
+                self._reached.add(peer.fingerprint)
+                log.info("planet reached: peer=%s", peer.fingerprint.hex()[:10])
             for hear in self.on_live:
                 hear(peer, now)
 
     def session_lost(self, peer: Peer, now: float) -> None:
         if self.is_planet(peer.fingerprint):
+            self._reached.discard(peer.fingerprint)
             log.info("planet lost: peer=%s", peer.fingerprint.hex()[:10])
             self.observed_endpoints.pop(peer.fingerprint, None)
 

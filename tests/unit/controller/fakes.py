@@ -43,6 +43,16 @@ def draw(seed: int, crypto: CheapCrypto) -> Identity:
     return Identity.generate(crypto, Random(seed).randbytes)
 
 
+@dataclass
+class Paths:
+    """What the controller asks of a peer's paths."""
+
+    is_kept: bool = False
+
+    def set_always(self, always: bool) -> None:  # noqa: FBT001 - as PathSet has it
+        self.is_kept = always
+
+
 @dataclass(eq=False)
 class Person:
     """Somebody with an identity; as a peer of the controller, live, and with what it was sent."""
@@ -51,6 +61,7 @@ class Person:
     address: bytes
     is_live: bool = True
     inbox: list[Message] = field(default_factory=list)
+    paths: Paths = field(default_factory=Paths)
 
     @property
     def fingerprint(self) -> bytes:
