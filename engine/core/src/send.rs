@@ -14,10 +14,10 @@ use crate::header::{
 };
 use crate::held::{Held, HeldFrames};
 use crate::journal::Journal;
-use crate::offload::checksum::complete;
+use crate::offload::checksum::{TCP, complete, find_segment};
 use crate::offload::split::Split;
 use crate::peers::{Fingerprint, Peer, PeerId, Peers, SendKey};
-use crate::sink::{FrameMeta, Gso, MAX_TRAIN, MAX_TRAIN_BYTES, OpenChecksum, Sink};
+use crate::sink::{FrameMeta, Gso, GsoKind, MAX_TRAIN, MAX_TRAIN_BYTES, OpenChecksum, Sink};
 use crate::upcall::Upcall;
 
 /// Everything that leaves by the UDP socket, except what is relayed for others.
@@ -60,6 +60,12 @@ impl Sender {
             self.send_superframe(id, network, frame, gso, open, now, sink);
             return;
         }
+        if let Some(gso) = self.as_superframe(id, network, frame, meta.open_checksum)
+            && let Some(open) = meta.open_checksum
+        {
+            self.send_superframe(id, network, frame, gso, open, now, sink);
+            return;
+        }
         let Self { peers, held, journal, scratch, .. } = self;
         let peer = &mut peers[id];
         let (whole, piece, path, name) = (peer.whole, peer.piece, peer.path, peer.fingerprint);
@@ -96,6 +102,36 @@ impl Sender {
             (count, seal_pieces(key, frame, piece, &path, sink))
         };
         note_sent(peer, journal, count, bytes, now);
+    }
+
+    /// How to cut a TCP segment that does not fit, if that would not show. One whose checksum is
+    /// complete may not be cut: that would make a wrong sum right.
+    fn as_superframe(
+        &mut self,
+        id: PeerId,
+        network: u64,
+        frame: &[u8],
+        open: Option<OpenChecksum>,
+    ) -> Option<Gso> {
+        let open = open?;
+        let peer = &mut self.peers[id];
+        let whole = peer.whole;
+        if frame.len() <= whole || peer.path.is_none() {
+            return None;
+        }
+        if frame.len() - elidable_bytes(frame, peer.send_key(network)?) <= whole {
+            return None;
+        }
+        let segment = find_segment(frame)?;
+        if segment.protocol != TCP || segment.end != frame.len() {
+            return None;
+        }
+        let payload = segment.start + usize::from(*frame.get(segment.start + 12)? >> 4) * 4;
+        let size = u16::try_from(frame.len().checked_sub(payload)?).ok()?;
+        let kind = if segment.is_ipv6 { GsoKind::Tcp6 } else { GsoKind::Tcp4 };
+        let gso = Gso { kind, size, ecn: false };
+        let split = Split::plan(frame, gso, open, whole).ok()?;
+        (split.stride() <= whole).then_some(gso)
     }
 
     /// Cut a super-frame at what fits the path and send it as trains, or hold it. Where nothing
