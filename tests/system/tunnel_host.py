@@ -2,8 +2,8 @@
 
 No control plane: what is under test is the way of a frame from TAP to TAP. Arguments: which engine,
 our number (1 or 2), our address, the other's address, and names of offloads to do without. The TAP
-is called `tap0` and has the MTU 1500. After "ready" each line on stdin is answered by the counters as
-JSON.
+is called `tap0` and has the MTU 1500. After "ready" each line on stdin is answered by the counters
+as JSON.
 """
 
 import asyncio
