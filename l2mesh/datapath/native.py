@@ -1,10 +1,14 @@
 """The native engine: the data path in Rust, of which `l2mesh.datapath._native` is the binding.
 
-It is an engine like the reference one, with the same answers to the same calls. Importing this
+It is an engine like the reference one, with the same answers to the same calls. After `run` it
+carries sockets and ports by itself, on a thread that never takes the GIL: commands and questions go
+there, upcalls come from there, and frames and datagrams do not pass Python any more. Importing this
 module fails with ImportError where the extension has not been built; `tools/setup` builds it.
 """
 
+from collections import deque
 from collections.abc import Sequence
+from typing import Final, NamedTuple, cast
 
 from l2mesh.crypto import Random
 from l2mesh.datapath import _native
@@ -16,11 +20,27 @@ from l2mesh.datapath.interface import (
     FdbEntry,
     Offload,
     Output,
+    PortOffloads,
     Received,
     Upcall,
 )
 
-__all__ = ["NativeEngine"]
+__all__ = ["NativeEngine", "Trouble"]
+
+LOST: Final = "lost"
+
+
+class Trouble(NamedTuple):
+    """What a running engine tells besides upcalls."""
+
+    kind: str
+    """``lost``: the device of a port is gone; ``panicked``: a fault of ours, it goes on;
+    ``stopped``: it does not."""
+    network: int
+    """Whose port, else 0."""
+    code: int
+    """errno, else 0."""
+    reason: str
 
 
 class NativeEngine:
@@ -37,10 +57,78 @@ class NativeEngine:
         # called for each frame or datagram: without a step in between
         self._handle_frame = engine.handle_frame
         self._handle_datagram = engine.handle_datagram
+        self._runner: _native.Runner | None = None
+        self._troubles: deque[Trouble] = deque()
+
+    # --- running --------------------------------------------------------------------------------
+
+    def run(
+        self,
+        sockets: Sequence[int],
+        *,
+        tap_tso: bool = True,
+        tap_uso: bool = True,
+        udp_gso: bool = True,
+        udp_gro: bool = True,
+    ) -> None:
+        """Carries what comes from UDP sockets, at most one of each family, and ports, from now on.
+
+        What was given out before and not polled is lost. The descriptors are non-blocking, stay
+        their owner's, and open until after `stop`.
+        """
+        self._runner = _native.Runner(
+            self._engine,
+            list(sockets),
+            tap_tso=tap_tso,
+            tap_uso=tap_uso,
+            udp_gso=udp_gso,
+            udp_gro=udp_gro,
+        )
+
+    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None) -> None:
+        """Reads and writes frames of a network, with `offloads` behind virtio headers; OSError."""
+        if self._runner is not None:
+            self._runner.attach_port(network, fd, offloads)
+
+    def detach_port(self, network: int) -> None:
+        """Lets go of a port's descriptor: when this returns it may be closed."""
+        if self._runner is not None:
+            self._runner.detach_port(network)
+
+    def report_fd(self) -> int:
+        """Readable when `poll_upcall` or `poll_trouble` has something; poll until neither has."""
+        assert self._runner is not None
+        return self._runner.report_fd()
+
+    def poll_trouble(self) -> Trouble | None:
+        """The next trouble that `poll_upcall` came across."""
+        return self._troubles.popleft() if self._troubles else None
+
+    def io_counters(self) -> dict[str, int]:
+        """What happened to sockets and ports, by name."""
+        return self._runner.io_counters() if self._runner is not None else {}
+
+    def stop(self) -> None:
+        """Carries out what was asked so far and ends the thread; may be called twice."""
+        if self._runner is not None:
+            self._runner.stop()
+
+    def _sort_report(self, report: tuple[object, ...]) -> None:
+        if report[0] == LOST:
+            _, network, code = cast("tuple[str, int, int]", report)
+            self._troubles.append(Trouble(LOST, network, code, ""))
+        else:
+            kind, reason = cast("tuple[str, str]", report)
+            self._troubles.append(Trouble(kind, 0, 0, reason))
+
+    # --- as every engine ------------------------------------------------------------------------
 
     def execute(self, command: Command, now: float) -> None:
         """Carry out one command."""
-        self._engine.execute(command, now)
+        if self._runner is not None:
+            self._runner.execute(command)
+        else:
+            self._engine.execute(command, now)
 
     def handle_frame(
         self, network: int, frame: bytes, now: float, offload: Offload | None = None
@@ -57,33 +145,40 @@ class NativeEngine:
         self._engine.handle_datagrams(batch, now)
 
     def handle_timeout(self, now: float) -> None:
-        """Age tables."""
-        self._engine.handle_timeout(now)
+        """Age tables; a running engine does so by itself."""
+        if self._runner is None:
+            self._engine.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
-        """When `handle_timeout` is next needed."""
-        return self._engine.next_timeout()
+        """When `handle_timeout` is next needed: never while it runs."""
+        return None if self._runner is not None else self._engine.next_timeout()
 
     def poll_output(self) -> Output | None:
-        """The next datagram or frame to send out."""
-        return self._engine.poll_output()
+        """The next datagram or frame to send out: none while it runs."""
+        return None if self._runner is not None else self._engine.poll_output()
 
     def poll_upcall(self) -> Upcall | None:
         """The next upcall."""
-        return self._engine.poll_upcall()
+        if self._runner is None:
+            return self._engine.poll_upcall()
+        while (report := self._runner.poll_report()) is not None:
+            if type(report) is not tuple:
+                return cast("Upcall", report)
+            self._sort_report(report)
+        return None
 
     def fdb(self, network: int, now: float) -> list[FdbEntry]:
         """The forwarding database of a network."""
-        return self._engine.fdb(network, now)
+        return (self._runner or self._engine).fdb(network, now)
 
     def activity(self, peer: bytes) -> Activity:
         """Traffic with a peer, as it is now."""
-        return self._engine.activity(peer)
+        return (self._runner or self._engine).activity(peer)
 
     def counters(self) -> dict[str, int]:
         """Totals by name."""
-        return self._engine.counters()
+        return (self._runner or self._engine).counters()
 
     def drops(self) -> dict[DropReason, int]:
         """Drops by reason."""
-        return self._engine.drops()
+        return (self._runner or self._engine).drops()

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from l2mesh.credential.world import World
 from l2mesh.crypto import SodiumCrypto
@@ -40,6 +40,9 @@ from l2mesh.service.methods import method_table
 from l2mesh.service.netlink import LinkWatch, Netlink, NetlinkFailure
 from l2mesh.service.state import StateDirectory
 
+if TYPE_CHECKING:
+    from l2mesh.datapath.native import NativeEngine
+
 __all__ = ["Daemon", "Options"]
 
 logger = logging.getLogger(__name__)
@@ -61,6 +64,8 @@ class Options:
     """None: no world file was found at the default place."""
     listen: Listen
     socket: Path
+    engine: str = "auto"
+    """``native``, ``reference``, or ``auto``: native where it has been built."""
     relay_only: bool = False
     without: tuple[str, ...] = ()
     """Names of offloads not to use."""
@@ -84,11 +89,11 @@ class Daemon:
             self.offloads = Offloads.without(options.without)
             self.underlay = Underlay(options.listen, self.offloads)
             undo.callback(self.underlay.close)
+            self._native = _native_engine(options.engine)
             self.engine = self._make_engine()
             self.node = Node(self._settings(), name=socket.gethostname().partition(".")[0])
-            self.driver: Driver[Effect] = Driver(
-                self.engine, self.node, self.underlay, self.clock, self._carry_out
-            )
+            self.driver = self._make_driver()
+            undo.callback(self.driver.close)
             self.netlink = Netlink()
             self.devices = Devices(
                 self.netlink,
@@ -110,7 +115,8 @@ class Daemon:
 
     async def start(self) -> None:
         """Begins to carry frames; ConfigError when the world does not fit."""
-        logger.warning("engine=reference: %s", SLOW_ENGINE)
+        if self._native is None:
+            logger.warning("engine=reference: %s", SLOW_ENGINE)
         now = self.clock()
         self.node.start(now)
         self._complaints = self.node.restore(self.state.load(), now)
@@ -168,7 +174,8 @@ class Daemon:
 
     def health(self) -> list[str]:
         """What is wrong, one sentence each."""
-        found = [SLOW_ENGINE, *self._complaints, *self.node.health()]
+        found = [SLOW_ENGINE] if self._native is None else []
+        found += [*self._complaints, *self.node.health()]
         if self.options.key_log is not None:
             found.append(keylog.WARNING)
         found += self.offloads.problems()
@@ -241,11 +248,20 @@ class Daemon:
             raise ConfigError(f"the world file {path} cannot be used: {error}") from error
 
     def _make_engine(self) -> Engine:
-        engine: Engine = ReferenceEngine(self.crypto, os.urandom)
+        engine: Engine = self._native or ReferenceEngine(self.crypto, os.urandom)
         if self.options.key_log is not None:
             logger.warning("%s", keylog.WARNING)
             engine = keylog.KeyLoggingEngine(engine, self.options.key_log)
         return engine
+
+    def _make_driver(self) -> Driver[Effect]:
+        if self._native is None:
+            return Driver(self.engine, self.node, self.underlay, self.clock, self._carry_out)
+        from l2mesh.runtime.native_driver import NativeDriver  # noqa: PLC0415 - needs the binding
+
+        return NativeDriver(
+            self.engine, self.node, self.underlay, self.clock, self._carry_out, self._native
+        )
 
     def _settings(self) -> Settings:
         return Settings(
@@ -256,3 +272,19 @@ class Daemon:
             activity=self.engine.activity,
             direct=not self.options.relay_only,
         )
+
+
+def _native_engine(choice: str) -> NativeEngine | None:
+    """The native engine if it is wanted and there is one; ConfigError if it is demanded."""
+    if choice == "reference":
+        return None
+    try:
+        from l2mesh.datapath.native import NativeEngine  # noqa: PLC0415 - may not have been built
+    except ImportError as error:
+        if choice == "native":
+            raise ConfigError(
+                f"the native engine cannot be used: {error}",
+                hint="build it with `tools/setup`, or use --engine auto or reference",
+            ) from error
+        return None
+    return NativeEngine()

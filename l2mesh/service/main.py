@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from l2mesh.errors import ConfigError, L2meshError
+from l2mesh.errors import L2meshError
 from l2mesh.runtime.underlay import parse_listen
 from l2mesh.service.options import config_option, daemon_settings
 from l2mesh.service.process import fail, harden, run_until_signal, set_up_log
@@ -64,7 +64,7 @@ STOP_WITHIN_S: Final = 4.0
     type=click.Choice(["auto", "native", "reference"]),
     default="auto",
     show_default=True,
-    help="Which data path carries the frames.",
+    help="Which data path carries the frames; auto: the native one where it has been built.",
 )
 @click.option(
     "--without",
@@ -103,10 +103,6 @@ def main(  # noqa: PLR0913 - one for each option
     set_up_log(log_level)
     harden()
     try:
-        if engine == "native":
-            raise ConfigError(
-                "the native engine is not in this release", hint="use --engine auto or reference"
-            )
         from l2mesh.service.daemon import Options  # noqa: PLC0415 - not for --help
 
         if world is None and DEFAULT_WORLD.exists():
@@ -116,6 +112,7 @@ def main(  # noqa: PLR0913 - one for each option
             world=world,
             listen=parse_listen(listen),
             socket=socket,
+            engine=engine,
             relay_only=relay_only,
             without=without,
             key_log=key_log,

@@ -212,7 +212,7 @@ class Dice(random.Random):
             ecn=self.one_in(8),
         )
 
-    def command(self) -> Command:  # noqa: PLR0911
+    def command(self) -> Command:
         network, peer, mac = self.choice(NETWORKS), self.choice(PEERS), self.choice(MACS)
         session, relay = self.choice(SESSIONS), self.choice(RELAYS)
         match self.randrange(24):

@@ -20,7 +20,17 @@ from l2mesh.datapath.interface import (
     TransmitTrain,
 )
 from l2mesh.wire.relay import frame_relay
-from tests.engine.lab import CIPHER, NETWORK, SESSION, Host, allow, index_of, key_of, make_mesh, transport_of
+from tests.engine.lab import (
+    CIPHER,
+    NETWORK,
+    SESSION,
+    Host,
+    allow,
+    index_of,
+    key_of,
+    make_mesh,
+    transport_of,
+)
 from tests.packets import ACK, FIN, PSH, TCP, UDP, Packet, check, extension
 
 ALL = PortOffloads(checksum=True, tso=True, uso=True)

@@ -104,8 +104,14 @@ impl Engine {
     ) {
         let stride = if stride == 0 { train.len().max(1) } else { stride };
         let counters = &mut self.sender.journal.counters;
-        counters.datagrams_in += train.len().div_ceil(stride).max(1) as u64;
+        let count = train.len().div_ceil(stride).max(1);
+        counters.datagrams_in += count as u64;
         counters.datagram_bytes_in += train.len() as u64;
+        if source.port == 0 {
+            // Nobody can be answered at port 0.
+            (0..count).for_each(|_| counters.drop(DropReason::Malformed));
+            return;
+        }
         if train.is_empty() {
             counters.drop(DropReason::Malformed);
         }

@@ -47,11 +47,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     socket.set_nonblocking(true)?;
     let device = tap::open(name, is_on("no-vnet"))?;
     let wanted = TapOffloads { checksum: true, tso: is_on("no-tso"), uso: is_on("no-uso") };
-    let offloads = if is_on("no-vnet") {
-        Some(tap::set_offloads(device.as_raw_fd(), wanted)?)
-    } else {
-        None
-    };
+    let offloads =
+        if is_on("no-vnet") { Some(tap::set_offloads(device.as_raw_fd(), wanted)?) } else { None };
     let options =
         Options { udp_gso: is_on("no-gso"), udp_gro: is_on("no-gro"), ..Options::default() };
     let engine = Engine::new(Bounds::default(), Box::new(System::default()));

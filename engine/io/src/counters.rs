@@ -74,8 +74,6 @@ counters! {
     tap_gso_refused,
     /// Frames for a port that is not attached.
     port_write_no_port,
-    /// Ports whose device went away.
-    ports_lost,
 }
 
 /// Adds to a counter that only this thread writes.

@@ -4,12 +4,14 @@
 //! * `worker` is the thread, one for both directions, that takes everything to completion;
 //! * `outlet` is where the engine puts what it gives out: datagrams into the `outbox`, which makes
 //!   trains of them, frames towards their ports, merged into super-frames;
-//! * [`tap`] and `sys` are the kernel: devices, and system calls behind safe faces.
+//! * [`tap`] and `sys` are the kernel: devices, and system calls behind safe faces;
+//! * [`flood`] is no part of it, but measures it.
 //!
 //! Descriptors belong to whoever opened them. Only `sys` has unsafe code.
 #![deny(unsafe_code)]
 
 mod counters;
+pub mod flood;
 mod outbox;
 mod outlet;
 mod runner;

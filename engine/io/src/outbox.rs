@@ -20,7 +20,7 @@ use crate::sys::{self, Message, SEND_BATCH, Sending};
 /// Memory for datagrams that were not sent yet; a quarter of a core's L2 cache.
 const BYTES: usize = 256 * 1024;
 /// Above it what there is leaves, since more would only leave the cache.
-const ENOUGH_BYTES: usize = 128 * 1024;
+const ENOUGH_BYTES: usize = 48 * 1024;
 /// How long trains to an endpoint leave one by one after the kernel refused one, in seconds.
 const REFUSED_S: f64 = 60.0;
 /// Endpoints remembered for that; then all are forgotten.

@@ -114,7 +114,6 @@ impl Outlet {
         let port = &mut self.ports[index];
         if !port.is_lost {
             port.is_lost = true;
-            count(&self.counters.ports_lost, 1);
             self.lost.push((port.network, code));
         }
     }
@@ -172,7 +171,6 @@ fn fail(
     counters.error("port_write", error);
     if tap::is_gone(error) && !port.is_lost {
         port.is_lost = true;
-        count(&counters.ports_lost, 1);
         lost.push((port.network, error.raw_os_error().unwrap_or(0)));
     }
 }

@@ -392,9 +392,10 @@ impl Receiving {
         &mut self.slots[index]
     }
 
-    /// Fills slots with what is there; how many.
-    pub(crate) fn receive(&mut self, fd: RawFd) -> io::Result<usize> {
-        for index in 0..self.slots.len() {
+    /// Fills at most `most` slots with what is there; how many.
+    pub(crate) fn receive(&mut self, fd: RawFd, most: usize) -> io::Result<usize> {
+        let most = most.min(self.slots.len());
+        for index in 0..most {
             let slot = &mut self.slots[index];
             self.buffers[index] =
                 libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() };
@@ -407,8 +408,8 @@ impl Receiving {
             header.msg_controllen = CONTROL_BYTES;
             header.msg_flags = 0;
         }
-        let (headers, count) = (self.headers.as_mut_ptr(), self.slots.len() as u32);
-        // SAFETY: every header points to slot, name and control of its own in our vectors, with
+        let (headers, count) = (self.headers.as_mut_ptr(), most as u32);
+        // SAFETY: each of the first `count` headers points to slot, name and control of its own in our vectors, with
         // their lengths; we hold them exclusively, and they do not move before the call returns.
         check(unsafe {
             libc::recvmmsg(fd, headers, count, libc::MSG_DONTWAIT, std::ptr::null_mut())

@@ -21,8 +21,13 @@ use crate::runner::{Report, Request, Shared};
 use crate::sys::{self, Epoll, Ready, Receiving, boot_clock};
 use crate::tap;
 
-/// Receive buffers: together half of a core's L2 cache.
-const SLOTS: usize = 8;
+/// Receive buffers. Single datagrams fill all of them.
+const SLOTS: usize = 32;
+/// Buffers used after a call that brought merged runs: they stay in half of a core's L2 cache
+/// until their frames are written.
+const LARGE_SLOTS: usize = 3;
+/// They are used when the buffers of the call before were filled with more than this on average.
+const LARGE_BYTES: usize = 16 * 1024;
 /// Of one receive buffer: the largest run that the kernel merges.
 const SLOT_BYTES: usize = 65_536;
 /// Frames read from a port before others have their turn, and super-frames among them.
@@ -49,6 +54,8 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     counters: Arc<IoCounters>,
     options: Options,
+    /// The last receipt brought merged runs.
+    is_large: bool,
     is_blocked: bool,
     is_stopped: bool,
     now: f64,
@@ -81,6 +88,7 @@ impl Worker {
             shared,
             counters,
             options,
+            is_large: false,
             is_blocked: false,
             is_stopped: false,
             now: boot_clock(),
@@ -192,7 +200,8 @@ impl Worker {
     // --- from the sockets -----------------------------------------------------------------------
 
     fn receive(&mut self, index: usize) {
-        let filled = match self.receiving.receive(self.sockets[index]) {
+        let slots = if self.is_large { LARGE_SLOTS } else { SLOTS };
+        let filled = match self.receiving.receive(self.sockets[index], slots) {
             Ok(filled) => filled,
             Err(error) => {
                 if error.kind() != io::ErrorKind::WouldBlock {
@@ -203,8 +212,10 @@ impl Worker {
         };
         count(&self.counters.udp_receive_calls, 1);
         count(&self.counters.udp_receive_buffers, filled as u64);
+        let mut bytes = 0;
         for slot in 0..filled {
             let received = self.receiving.received(slot);
+            bytes += received.length;
             if let Some(total) = received.overflow {
                 let more = total.wrapping_sub(self.overflow[index]);
                 self.overflow[index] = total;
@@ -219,6 +230,7 @@ impl Worker {
             let train = &mut self.receiving.slot_mut(slot)[..received.length];
             self.engine.datagrams(train, received.stride, source, self.now, &mut self.outlet);
         }
+        self.is_large = bytes > LARGE_BYTES * filled;
         self.outlet.write_frames(&self.receiving);
         self.engine.end_batch(&mut self.outlet);
     }

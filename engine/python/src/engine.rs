@@ -31,6 +31,12 @@ impl Engine {
     fn with<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut State) -> T + Send) -> T {
         py.detach(|| work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner)))
     }
+
+    /// The engine itself, for a runner; one that knows nobody takes its place.
+    pub(crate) fn take(&self, py: Python<'_>) -> l2mesh_core::Engine {
+        let fresh = l2mesh_core::Engine::new(Bounds::default(), Box::new(System::default()));
+        self.with(py, |state| std::mem::replace(&mut state.engine, fresh))
+    }
 }
 
 #[pymethods]

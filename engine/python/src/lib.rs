@@ -10,6 +10,7 @@ mod command;
 mod engine;
 mod output;
 mod random;
+mod runner;
 mod types;
 
 /// `l2mesh.datapath._native`
@@ -17,6 +18,8 @@ mod types;
 mod _native {
     #[pymodule_export]
     use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::runner::Runner;
 
     /// Whether frames leave in the clear: true only in a build for benches.
     #[pymodule_export]

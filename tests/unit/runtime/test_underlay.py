@@ -1,3 +1,4 @@
+import select
 import socket
 from collections.abc import Iterator
 
@@ -6,7 +7,8 @@ import pytest
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import ConfigError
 from l2mesh.runtime.clock import boot_clock
-from l2mesh.runtime.underlay import Listen, Underlay, parse_listen
+from l2mesh.runtime.offloads import Offloads
+from l2mesh.runtime.underlay import GSO_REFUSALS, Listen, Underlay, parse_listen
 
 
 @pytest.fixture
@@ -107,3 +109,36 @@ def test_unusable_listen_address_says_how_to_write_one(text: str) -> None:
 
 def test_clock_counts_suspend() -> None:
     assert boot_clock() <= boot_clock()
+
+
+def test_train_arrives_as_its_datagrams() -> None:
+    for without in ((), ("udp_gso",), ("udp_gro",), ("udp_gso", "udp_gro")):
+        ends = [Underlay(Listen("127.0.0.1", 0), Offloads.without(without)) for _ in range(2)]
+        near, far = ends
+        train = b"".join(bytes([number]) * 100 for number in range(5))[:-40]
+        near.send_train(train, 100, Endpoint("127.0.0.1", far.port))
+        got = b""
+        while len(got) < len(train):
+            select.select([far.sockets[0]], [], [], 5)
+            run, stride, source = far.receive(far.sockets[0])
+            assert source == ("127.0.0.1", near.port) and stride in {0, 100}
+            got += run
+        assert got == train and not near.counters
+        for end in ends:
+            end.close()
+
+
+def test_refused_trains_go_one_by_one_and_are_given_up_in_the_end() -> None:
+    underlay = Underlay(Listen("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        # no kernel takes a train of 2,000 datagrams
+        underlay.send_train(bytes(2000), 1, Endpoint(*peer.getsockname()))
+        assert len(peer.recv(10)) == 1
+        assert underlay.counters["underlay_gso_refused"] == 1
+        assert not underlay.offloads.problems()
+        for _ in range(GSO_REFUSALS - 1):
+            underlay.send_train(bytes(2000), 1, Endpoint(*peer.getsockname()))
+    assert not underlay.offloads.udp_gso
+    assert underlay.offloads.problems()
+    underlay.close()

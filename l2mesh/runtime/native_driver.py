@@ -1,0 +1,100 @@
+"""The driver of a native engine: frames and datagrams do not pass here, only what is told of them.
+
+The engine's own thread reads and writes sockets and ports. What is left for the event loop is the
+conversation of core and engine, and time of the core; all that is the `Driver`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+from l2mesh.datapath.interface import Engine, PortOffloads, SetPortOffloads
+from l2mesh.datapath.native import LOST, NativeEngine, Trouble
+from l2mesh.runtime.clock import Clock
+from l2mesh.runtime.core import Core
+from l2mesh.runtime.driver import Driver
+from l2mesh.runtime.underlay import Underlay
+
+__all__ = ["NativeDriver"]
+
+logger = logging.getLogger(__name__)
+
+EffectT = TypeVar("EffectT")
+
+
+class NativeDriver(Driver[EffectT]):
+    """A driver whose engine runs: it is on its thread from the start, upcalls wait for `start`.
+
+    `engine` takes the commands; it is `native`, or something around it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        core: Core[EffectT],
+        underlay: Underlay,
+        clock: Clock,
+        on_effect: Callable[[EffectT], None],
+        native: NativeEngine,
+    ) -> None:
+        super().__init__(engine, core, underlay, clock, on_effect)
+        self._native = native
+        self._attached: set[int] = set()
+        offloads = underlay.offloads
+        native.run(
+            [sock.fileno() for sock in underlay.sockets],
+            tap_tso=offloads.tap_tso,
+            tap_uso=offloads.tap_uso,
+            udp_gso=offloads.udp_gso,
+            udp_gro=offloads.udp_gro,
+        )
+
+    def start(self) -> None:
+        """Begins to hear the engine; call it inside the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._native.report_fd(), self._on_reports)
+        self.pump()
+
+    def close(self) -> None:
+        """Ends the engine's thread. Sockets and ports stay open: they are their owners'."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._native.report_fd())
+        super().close()
+        self._native.stop()
+
+    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None = None) -> None:
+        """Lets the engine read frames of `network` from `fd` and write them to it."""
+        self.detach_port(network)
+        self._attached.add(network)
+        if offloads is not None:
+            self.engine.execute(SetPortOffloads(network, offloads), self.clock())
+        self._native.attach_port(network, fd, offloads)
+
+    def detach_port(self, network: int) -> None:
+        """Lets go of a network's descriptor; nothing happens when there is none."""
+        if network not in self._attached:
+            return
+        self._attached.remove(network)
+        self._native.detach_port(network)
+        self.engine.execute(SetPortOffloads(network, PortOffloads()), self.clock())
+
+    def counters(self) -> dict[str, int]:
+        """What the driver, its sockets and the engine's thread counted."""
+        return dict(Counter(super().counters()) + Counter(self._native.io_counters()))
+
+    def _on_reports(self) -> None:
+        self.pump()
+        while (trouble := self._native.poll_trouble()) is not None:
+            self._on_trouble(trouble)
+
+    def _on_trouble(self, trouble: Trouble) -> None:
+        if trouble.kind == LOST:
+            self._lose_port(trouble.network, os.strerror(trouble.code))
+            return
+        self._counters["internal_errors"] += 1
+        logger.error("the engine's thread has %s: %s", trouble.kind, trouble.reason)
