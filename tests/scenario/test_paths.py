@@ -166,7 +166,7 @@ def test_a_node_that_roams_is_followed(sim: Simulation, address: str) -> None:
     sim.run(20)
     pings.stop()
     sim.run(1)
-    assert max(pings.lost, default=moved_at) < moved_at + (4 if address == "192.168.9.9" else 6)
+    assert max(pings.lost, default=moved_at) < moved_at + (5 if address == "192.168.9.9" else 6)
 
 
 def test_large_frames_pass_in_pieces(sim: Simulation) -> None:

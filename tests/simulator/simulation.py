@@ -82,6 +82,11 @@ class Simulation:
         number = next(self._addresses)
         return f"198.18.{number >> 8}.{number & 255}"
 
+    def line(self, name: str) -> Line:
+        """A good line of its own for each host: 5 to 25 ms away, with a little jitter."""
+        random = self.random(f"line {name}")
+        return Line(latency_s=random.uniform(0.005, 0.025), jitter_s=random.uniform(0.0, 0.005))
+
     def lan(self, kind: NatKind) -> Segment:
         """A new network at somebody's home, behind a NAT."""
         number = next(self._lans)
@@ -93,7 +98,7 @@ class Simulation:
         assert self._world is None, "the world is made"
         name = f"planet{len(self.planets) + 1}"
         planet = PlanetHost(name, self.internet, self.schedule, self.journal, self.given)
-        planet.attach(self.public_address(), self.internet.public, line)
+        planet.attach(self.public_address(), self.internet.public, line or self.line(name))
         self.planets.append(planet)
         return planet
 
@@ -103,7 +108,7 @@ class Simulation:
         controller = ControllerHost(
             name, self.internet, self.schedule, self.journal, self.given, self.folder / name
         )
-        controller.attach(self.public_address(), self.internet.public, line)
+        controller.attach(self.public_address(), self.internet.public, line or self.line(name))
         self.controllers.append(controller)
         return controller
 
@@ -117,6 +122,7 @@ class Simulation:
         """A node at a public address, behind a NAT of its own, or on a segment that is there."""
         name = f"node{len(self.nodes) + 1}"
         node = NodeHost(name, self.internet, self.schedule, self.journal, self.given, direct=direct)
+        line = line or self.line(name)
         if behind is None:
             node.attach(self.public_address(), self.internet.public, line)
         else:
