@@ -155,6 +155,7 @@ impl Runner {
         self.with(py, |runner| drop(runner.stop()));
     }
 
+    #[allow(clippy::unused_self, reason = "Python calls it on one")]
     fn __repr__(&self) -> &'static str {
         "<running native engine>"
     }
