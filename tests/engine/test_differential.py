@@ -232,9 +232,9 @@ class Dice(random.Random):
             case 8:
                 return FlushPeer(network, self.of(None, peer))
             case 9:
-                rate = [self.of(None, None, 0, 1, 3, 40) for _ in range(3)]
+                one, two, three = (self.of(None, None, 0, 1, 3, 40) for _ in range(3))
                 guard = self.of("default", "off", "off", "strict")
-                return SetLimits(network, Limits(*rate, bpdu=self.one_in(2), guard=guard))
+                return SetLimits(network, Limits(one, two, three, self.one_in(2), guard))
             case 10 | 11 | 12:
                 path = None if self.one_in(4) else self.path()
                 return SetPath(peer, path, self.of(1472, 1472, 1452, 300, 60, 20, -5))
@@ -424,7 +424,8 @@ class Life:
     def hold(self, me: int) -> None:
         """Frames for somebody who cannot be reached, until he can."""
         other = 1 - me
-        self.do(me, self.dice.of(SetPath(PEERS[other], None), RemoveSend(PEERS[other], 1)))
+        no_path, no_key = SetPath(PEERS[other], None), RemoveSend(PEERS[other], 1)
+        self.do(me, no_path if self.dice.one_in(2) else no_key)
         for _ in range(self.dice.randrange(8)):
             self.send_across(me)
         if self.dice.one_in(2):

@@ -64,13 +64,25 @@ class Tunnel:
         self.ends = [End(self.a, engine, 1, left), End(self.b, engine, 2, right)]
         self.b.ip("addr", "add", "10.9.0.2/24", "dev", "tap0")
         self.b.ip("addr", "add", "fd09::2/64", "dev", "tap0", "nodad")
-        server = self.b.start(["iperf3", "-s", "--forceflush"], name="iperf3")
-        server.wait_for_log("Server listening")
 
     def address(self) -> None:
         """Give our end of the tunnel its addresses."""
         self.a.ip("addr", "add", "10.9.0.1/24", "dev", "tap0")
         self.a.ip("addr", "add", "fd09::1/64", "dev", "tap0", "nodad")
+
+    def flow(self, host: Host, target: str, *words: str) -> Any:
+        """One flow of two seconds from `host` to `b`; what the receiver says of it.
+
+        Each has a server of its own: one that goes on resets who comes while it tidies up.
+        """
+        server = self.b.start(["iperf3", "-s", "-1", "--forceflush"], name="iperf3")
+        server.wait_for_log("Server listening")
+        line = ["iperf3", "-c", target, "-t", "2", "-J", *words]
+        found = json.loads(host.run(line, timeout=30).stdout)
+        assert "error" not in found, found["error"]
+        server.wait()
+        end = found["end"]
+        return end.get("sum_received") or end["sum"]
 
     def counters(self) -> list[Any]:
         return [end.counters() for end in self.ends]
@@ -89,15 +101,6 @@ def tunnel(
                 end.close()
 
 
-def iperf3(host: Host, target: str, *words: str) -> Any:
-    """One flow of two seconds; what the receiver says of it."""
-    line = ["iperf3", "-c", target, "-t", "2", "-J", *words]
-    found = json.loads(host.run(line, timeout=30).stdout)
-    assert "error" not in found, found["error"]
-    end = found["end"]
-    return end.get("sum_received") or end["sum"]
-
-
 @pytest.fixture(params=["reference", "native"])
 def engine(request: pytest.FixtureRequest) -> str:
     """Both engines; the native one where it has been built."""
@@ -112,8 +115,8 @@ def test_bulk_tcp_travels_as_super_frames_and_never_in_pieces(engine: str, targe
     with tunnel(engine) as made:
         made.address()
         with Capture(made.a, made.wire.near.interface, DATA_FRAG) as pieces:
-            assert iperf3(made.a, target, "-C", "cubic")["bytes"] > 1_000_000
-            assert iperf3(made.a, target, "-C", "cubic", "-R")["bytes"] > 1_000_000
+            assert made.flow(made.a, target, "-C", "cubic")["bytes"] > 1_000_000
+            assert made.flow(made.a, target, "-C", "cubic", "-R")["bytes"] > 1_000_000
         assert list(pieces.frames()) == []
         for one in made.counters():
             assert one["superframes_in"] > 20 and one["superframes_out"] > 20
@@ -125,7 +128,7 @@ def test_udp_is_delivered_whole_and_in_order(engine: str) -> None:
     with tunnel(engine) as made:
         made.address()
         for size in ("200", "1372", "1472"):
-            found = iperf3(made.a, "10.9.0.2", "-u", "-b", "10M", "-l", size)
+            found = made.flow(made.a, "10.9.0.2", "-u", "-b", "10M", "-l", size)
             assert found["packets"] > 100 and found["lost_percent"] < 20
         assert not made.counters()[1]["problems"]
 
@@ -136,9 +139,9 @@ def test_ends_without_offloads_talk_to_ends_with_them(
 ) -> None:
     with tunnel(engine, right=without) as made:
         made.address()
-        assert iperf3(made.a, "10.9.0.2", "-C", "cubic")["bytes"] > 1_000_000
-        assert iperf3(made.a, "10.9.0.2", "-C", "cubic", "-R")["bytes"] > 1_000_000
-        assert iperf3(made.a, "10.9.0.2", "-u", "-b", "10M", "-l", "1300")["packets"] > 100
+        assert made.flow(made.a, "10.9.0.2", "-C", "cubic")["bytes"] > 1_000_000
+        assert made.flow(made.a, "10.9.0.2", "-C", "cubic", "-R")["bytes"] > 1_000_000
+        assert made.flow(made.a, "10.9.0.2", "-u", "-b", "10M", "-l", "1300")["packets"] > 100
         right = made.counters()[1]
         if "tap_tso" in without:
             assert right["superframes_in"] == right["superframes_out"] == 0
@@ -153,8 +156,8 @@ def test_super_frames_of_a_bridged_lan_stay_super_frames(engine: str) -> None:
             made.a.ip("link", "set", device, "up")
             if device != "br0":
                 made.a.ip("link", "set", device, "master", "br0")
-        assert iperf3(station, "10.9.0.2", "-C", "cubic")["bytes"] > 1_000_000
-        assert iperf3(station, "10.9.0.2", "-C", "cubic", "-R")["bytes"] > 1_000_000
+        assert made.flow(station, "10.9.0.2", "-C", "cubic")["bytes"] > 1_000_000
+        assert made.flow(station, "10.9.0.2", "-C", "cubic", "-R")["bytes"] > 1_000_000
         left = made.counters()[0]
         assert left["superframes_in"] > 20 and left["superframes_out"] > 20
         assert left["frames_fragmented"] == 0

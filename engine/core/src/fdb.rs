@@ -157,7 +157,9 @@ impl Fdb {
             self.order.push(mac);
         }
         let places = self.places_where(|station| station.mac == mac);
-        places.into_iter().for_each(|place| self.forget(place));
+        for place in places {
+            self.forget(place);
+        }
     }
 
     /// Sign `mac` to `owner` if it is signed to nobody; what was learned of it stays, hidden.
@@ -179,7 +181,9 @@ impl Fdb {
     pub fn flush(&mut self, owner: Owner) {
         if self.counts.contains_key(&owner) {
             let places = self.places_where(|station| station.owner == owner);
-            places.into_iter().for_each(|place| self.forget(place));
+            for place in places {
+                self.forget(place);
+            }
         }
     }
 

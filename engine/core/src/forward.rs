@@ -154,9 +154,10 @@ impl Switch {
             self.keep_link_local(class)?;
             &self.everyone
         };
-        match self.storm.allows(class, None, now, frames) {
-            true => Ok(Receivers::All(receivers)),
-            false => Err(DropReason::Storm),
+        if self.storm.allows(class, None, now, frames) {
+            Ok(Receivers::All(receivers))
+        } else {
+            Err(DropReason::Storm)
         }
     }
 
@@ -182,10 +183,7 @@ impl Switch {
         } else {
             self.keep_link_local(class)?;
         }
-        match self.storm.allows(class, Some(source), now, 1) {
-            true => Ok(()),
-            false => Err(DropReason::Storm),
-        }
+        if self.storm.allows(class, Some(source), now, 1) { Ok(()) } else { Err(DropReason::Storm) }
     }
 
     fn keep_link_local(&self, class: Class) -> Result<(), DropReason> {

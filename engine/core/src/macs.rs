@@ -104,6 +104,10 @@ fn cookie_of(secret: &[u8; 32], path: &Path) -> [u8; MAC_BYTES] {
 }
 
 /// The COOKIE that answers an INIT of right shape; `key` is our `cookie_key`.
+///
+/// # Panics
+///
+/// When `init` is shorter than two MACs, which the guard has made sure it is not.
 #[must_use]
 pub fn cookie_datagram(
     init: &[u8],

@@ -151,23 +151,23 @@ const SLOTS: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Peers {
     by_name: HashMap<Fingerprint, PeerId>,
-    peers: Vec<Peer>,
-    free_peers: Vec<u32>,
+    table: Vec<Peer>,
+    vacant: Vec<u32>,
     /// By the low 16 bits of a receive index: the first key there.
     slots: Box<[u32]>,
     keys: Vec<Option<ReceiveKey>>,
-    free_keys: Vec<u32>,
+    vacant_keys: Vec<u32>,
 }
 
 impl Default for Peers {
     fn default() -> Self {
         Self {
             by_name: HashMap::new(),
-            peers: Vec::new(),
-            free_peers: Vec::new(),
+            table: Vec::new(),
+            vacant: Vec::new(),
             slots: vec![NONE; SLOTS].into_boxed_slice(),
             keys: Vec::new(),
-            free_keys: Vec::new(),
+            vacant_keys: Vec::new(),
         }
     }
 }
@@ -176,13 +176,13 @@ impl std::ops::Index<PeerId> for Peers {
     type Output = Peer;
 
     fn index(&self, id: PeerId) -> &Peer {
-        &self.peers[id.0 as usize]
+        &self.table[id.0 as usize]
     }
 }
 
 impl std::ops::IndexMut<PeerId> for Peers {
     fn index_mut(&mut self, id: PeerId) -> &mut Peer {
-        &mut self.peers[id.0 as usize]
+        &mut self.table[id.0 as usize]
     }
 }
 
@@ -199,12 +199,12 @@ impl Peers {
             return id;
         }
         let peer = Peer { fingerprint, piece: 1, ..Peer::default() };
-        let place = if let Some(place) = self.free_peers.pop() {
-            self.peers[place as usize] = peer;
+        let place = if let Some(place) = self.vacant.pop() {
+            self.table[place as usize] = peer;
             place
         } else {
-            self.peers.push(peer);
-            self.peers.len() as u32 - 1
+            self.table.push(peer);
+            self.table.len() as u32 - 1
         };
         self.by_name.insert(fingerprint, PeerId(place));
         PeerId(place)
@@ -227,10 +227,9 @@ impl Peers {
     pub fn reclaim(&mut self, id: PeerId) {
         let peer = &self[id];
         let is_known = self.find(&peer.fingerprint) == Some(id);
-        if !is_known && !peer.is_holding && !peer.is_assembling && !self.free_peers.contains(&id.0)
-        {
+        if !is_known && !peer.is_holding && !peer.is_assembling && !self.vacant.contains(&id.0) {
             self[id] = Peer::default();
-            self.free_peers.push(id.0);
+            self.vacant.push(id.0);
         }
     }
 
@@ -252,7 +251,7 @@ impl Peers {
     /// The key at a place that `find_key` gave, and its peer.
     pub fn key_and_peer(&mut self, place: usize) -> Option<(&mut ReceiveKey, &mut Peer)> {
         let key = self.keys.get_mut(place)?.as_mut()?;
-        let peer = &mut self.peers[key.peer.0 as usize];
+        let peer = &mut self.table[key.peer.0 as usize];
         Some((key, peer))
     }
 
@@ -284,7 +283,7 @@ impl Peers {
             window: ReplayWindow::default(),
             next: self.slots[slot],
         };
-        self.slots[slot] = if let Some(place) = self.free_keys.pop() {
+        self.slots[slot] = if let Some(place) = self.vacant_keys.pop() {
             self.keys[place as usize] = Some(key);
             place
         } else {
@@ -345,7 +344,7 @@ impl Peers {
     fn forget_index(&mut self, index: u32) -> Option<PeerId> {
         let place = self.find_key(index)?;
         let key = self.keys[place].take()?;
-        self.free_keys.push(place as u32);
+        self.vacant_keys.push(place as u32);
         let slot = &mut self.slots[index as usize % SLOTS];
         if *slot == place as u32 {
             *slot = key.next;

@@ -31,7 +31,7 @@ struct Client {
 #[derive(Debug, Default)]
 pub struct Relays {
     legs: HashMap<u64, Endpoint>,
-    relays: HashMap<u64, [End; 2]>,
+    ends: HashMap<u64, [End; 2]>,
     clients: HashMap<Fingerprint, Client>,
 }
 
@@ -63,13 +63,13 @@ impl Relays {
             };
             self.clients.entry(end.client).or_insert_with(fresh).ends += 1;
         }
-        let before = self.relays.insert(relay, ends);
+        let before = self.ends.insert(relay, ends);
         self.forget(before);
     }
 
     /// Forward this id no more.
     pub fn remove(&mut self, relay: u64) {
-        let before = self.relays.remove(&relay);
+        let before = self.ends.remove(&relay);
         self.forget(before);
     }
 
@@ -89,7 +89,7 @@ impl Relays {
             journal.drop(DropReason::Malformed);
             return None;
         };
-        if let Some([left, right]) = self.relays.get(&number) {
+        if let Some([left, right]) = self.ends.get(&number) {
             let way = match source {
                 _ if source == left.endpoint => Some((left.client, right.endpoint)),
                 _ if source == right.endpoint => Some((right.client, left.endpoint)),

@@ -160,6 +160,7 @@ impl Engine {
         Ok(dict)
     }
 
+    #[allow(clippy::unused_self, reason = "Python calls it so")]
     fn __repr__(&self) -> &'static str {
         "<native engine>"
     }

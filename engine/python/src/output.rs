@@ -34,7 +34,7 @@ pub(crate) fn make_output<'py>(py: Python<'py>, from: &Output) -> PyResult<Bound
     }
 }
 
-fn make_offload<'py>(py: Python<'py>, meta: FrameMeta) -> PyResult<Option<Bound<'py, PyAny>>> {
+fn make_offload(py: Python<'_>, meta: FrameMeta) -> PyResult<Option<Bound<'_, PyAny>>> {
     let (gso_type, gso_size, ecn) = match meta.gso {
         None => (GSO_NONE, 0, false),
         Some(Gso { kind: GsoKind::Tcp4, size, ecn }) => (GSO_TCP4, size, ecn),

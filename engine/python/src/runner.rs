@@ -31,7 +31,7 @@ impl Runner {
         py.detach(|| work(&mut self.runner.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Asks the engine; RuntimeError when the worker is no more.
+    /// Asks the engine; `RuntimeError` when the worker is no more.
     fn ask<T: Send + 'static>(
         &self,
         py: Python<'_>,
@@ -46,6 +46,9 @@ impl Runner {
 impl Runner {
     #[new]
     #[pyo3(signature = (engine, sockets, *, tap_tso, tap_uso, udp_gso, udp_gro))]
+    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "switches")]
+    #[allow(clippy::similar_names, reason = "the names of the offloads")]
+    #[allow(clippy::needless_pass_by_value, reason = "made from a list")]
     fn new(
         py: Python<'_>,
         engine: &Engine,
@@ -152,6 +155,7 @@ impl Runner {
         self.with(py, |runner| drop(runner.stop()));
     }
 
+    #[allow(clippy::unused_self, reason = "Python calls it on one")]
     fn __repr__(&self) -> &'static str {
         "<running native engine>"
     }

@@ -64,7 +64,6 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("--engine", "native"), "the native engine is not in this release"),
         (("--listen", "nowhere"), "'nowhere' is no address to listen on"),
     ],
 )
