@@ -1,6 +1,7 @@
 """Commands as scripts use them: exit codes, JSON and nothing else, options from three places."""
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.root
 
 PROGRAMS = Path(sys.prefix) / "bin"
 ABSENT = "0123456789000001"
-STATUS_WITHIN_S = 1.5  # 0.3 s on an idle machine, without the measuring of coverage
+STATUS_WITHIN_S = 1.0  # 0.3 s without the measuring of coverage
 
 
 @pytest.fixture(scope="module")
@@ -255,14 +256,17 @@ def test_options_flag_over_environment_over_file(
 
 
 def test_status_is_fast(mesh: Mesh) -> None:
+    """The processor's time is judged, since the clock's is that of other programs as well."""
     alice = mesh.nodes["alice"]
-    times = []
+    times, busy = [], []
     for _ in range(5):
-        began = time.monotonic()
+        began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         assert alice.cli_raw("status").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(time.monotonic() - began)
-    print(f"l2mesh status: {min(times):.2f} s at best, {max(times):.2f} s at worst")  # noqa: T201
-    assert min(times) < STATUS_WITHIN_S
+        busy.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    print(f"l2mesh status: {min(times):.2f} s, {min(busy):.2f} s of a core")  # noqa: T201
+    assert min(busy) < STATUS_WITHIN_S
 
 
 def test_daemons_say_one_line_when_they_cannot_start(mesh: Mesh) -> None:

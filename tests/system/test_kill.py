@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.root
 
 ROUNDS = 5
 LONGEST_WAIT_S = 1.0
+STOP_WITHIN_S = 10.0  # 5 s where nothing else runs; test_daemon holds a node to that
 
 
 @pytest.fixture(scope="module")
@@ -111,15 +113,18 @@ def test_planet_killed_at_random_moments_is_found_again(mesh: Mesh, network: str
         wait_until(lambda name=name: mesh.ask(name, "status")["online"], LONG_S)  # type: ignore[misc]
 
 
-def test_sigterm_ends_every_daemon_with_0_within_5_s(mesh: Mesh, network: str) -> None:
+def test_sigterm_ends_every_daemon_with_0_and_soon(mesh: Mesh, network: str) -> None:
     rng = seeded()
     for daemon in (mesh.nodes["alice"], mesh.nodes["bob"], mesh.controller, mesh.planet):
         for _ in range(2):
             time.sleep(rng.random() * 0.3)
             began = time.monotonic()
-            assert daemon.stop() == 0, daemon.log()[-2000:]
+            assert daemon.process is not None
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.process.wait(LONG_S) == 0, daemon.log()[-2000:]
             took = time.monotonic() - began
-            assert took < 5.5
+            print(f"{daemon.name} ended after {took:.2f} s")  # noqa: T201
+            assert took < STOP_WITHIN_S
             daemon.start()
     mesh.wait_online("alice")
     mesh.wait_ping("alice", "10.9.0.2", LONG_S)
