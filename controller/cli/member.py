@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from controller.cli.options import ask, pairs, state_option
+from controller.cli.options import ask
 from l2mesh.address import parse_address, parse_fingerprint
-from l2mesh.cli.ask import check_network
+from l2mesh.cli.ask import check_network, pairs
+from l2mesh.cli.options import state_option
 from l2mesh.cli.output import clean, output_option, show, table
 
 __all__ = ["member"]
@@ -92,7 +93,7 @@ def set_(context: click.Context, network: str, who: str, settings: tuple[str, ..
         "member_set",
         network=check_network(network),
         member=_check_member(who),
-        settings=pairs(settings),
+        settings=pairs(settings, example="bridge=true"),
     )
     show(context, answer, [_line(answer, "changed")])
 

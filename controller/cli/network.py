@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import click
 
-from controller.cli.options import ask, pairs, state_option
-from l2mesh.cli.ask import check_network
+from controller.cli.options import ask
+from l2mesh.cli.ask import check_network, pairs
+from l2mesh.cli.options import state_option
 from l2mesh.cli.output import clean, output_option, show, table
 
 __all__ = ["network"]
@@ -114,7 +115,10 @@ def set_(context: click.Context, network_id: str, settings: tuple[str, ...]) -> 
     broadcast, multicast, unknown_unicast (pass, drop or frames a second), bpdu (block, pass).
     """
     answer = ask(
-        context, "network_set", network=check_network(network_id), settings=pairs(settings)
+        context,
+        "network_set",
+        network=check_network(network_id),
+        settings=pairs(settings, example="mtu=1400"),
     )
     show(context, answer, _lines(answer))
 

@@ -2,92 +2,70 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from controller.cli.options import PREFIX, config_option, state_of, state_option
-from l2mesh.cli.failure import Failure
-from l2mesh.cli.output import output_option, show
-from l2mesh.errors import L2meshError
+from controller.cli.options import DEFAULT_STATE, PREFIX, PROGRAM
+from l2mesh.cli.failure import not_usage
+from l2mesh.cli.identity import show_identity
+from l2mesh.cli.options import state_of, state_option
+from l2mesh.cli.output import output_option
+from l2mesh.service.options import config_option, daemon_settings, log_level_option
 
 if TYPE_CHECKING:
-    from controller.service.daemon import Options
+    from controller.service.daemon import Daemon
 
 __all__ = ["identity", "serve"]
 
 DEFAULT_WORLD: Final = Path("/etc/l2mesh/world")
-STOP_WITHIN_S: Final = 4.0
 
 
-@click.command()
-@state_option()
+@click.command(context_settings=daemon_settings(PREFIX))
+@state_option(DEFAULT_STATE)
 @config_option()
 @click.option(
     "--world",
     type=click.Path(path_type=Path),
-    envvar=f"{PREFIX}_WORLD",
-    help=f"File that names the planets.  [default: {DEFAULT_WORLD}]",
+    default=DEFAULT_WORLD,
+    show_default=True,
+    help="File that names the planets.",
 )
 @click.option(
     "--listen",
     default="[::]:0",
     show_default=True,
-    envvar=f"{PREFIX}_LISTEN",
     metavar="ADDR:PORT",
     help="Where nodes reach us directly; port 0 picks one.",
 )
 @click.option(
     "--api",
-    envvar=f"{PREFIX}_API",
     metavar="ADDR:PORT",
     help="Serve /healthz over HTTP there.  [default: not at all]",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    envvar=f"{PREFIX}_LOG_LEVEL",
-    help="What goes to stderr.",
-)
+@log_level_option()
 @click.pass_context
 def serve(
-    context: click.Context, world: Path | None, listen: str, api: str | None, log_level: str
+    context: click.Context, world: Path, listen: str, api: str | None, log_level: str
 ) -> None:
     """Run the controller in the foreground."""
-    from l2mesh.service.process import fail, harden, run_until_signal, set_up_log
+    from l2mesh.service.process import run_daemon
 
-    set_up_log(log_level)
-    harden()
-    try:
-        from controller.service.daemon import Options
+    def make() -> Daemon:
+        from controller.service.daemon import Daemon, Options
         from l2mesh.runtime.underlay import parse_listen
 
         options = Options(
             state=state_of(context),
-            world=world or DEFAULT_WORLD,
+            world=world,
             listen=parse_listen(listen),
             api=parse_listen(api) if api is not None else None,
         )
-        run_until_signal(lambda stop: _serve(options, stop))
-    except L2meshError as error:
-        fail("l2mesh-controller", error)
+        return Daemon(options)
 
-
-async def _serve(options: Options, stop: asyncio.Event) -> None:
-    from controller.service.daemon import Daemon
-
-    daemon = Daemon(options)
-    try:
-        await daemon.start()
-        await stop.wait()
-    finally:
-        async with asyncio.timeout(STOP_WITHIN_S):
-            await daemon.stop()
+    run_daemon(PROGRAM, make, log_level=log_level)
 
 
 @click.command()
@@ -96,22 +74,9 @@ async def _serve(options: Options, stop: asyncio.Event) -> None:
 @click.pass_context
 def identity(context: click.Context) -> None:
     """Who this controller is; makes the identity if there is none."""
-    from l2mesh.address import format_address, format_fingerprint
     from l2mesh.crypto import SodiumCrypto
-    from l2mesh.identity import address_of
     from l2mesh.service.state import StateDirectory
 
-    crypto = SodiumCrypto()
-    try:
-        public = StateDirectory(state_of(context)).identity(crypto, os.urandom).public
-    except L2meshError as error:
-        raise Failure("failed", str(error), hint=error.hint) from error
-    address = address_of(public.fingerprint, crypto)
-    assert address is not None  # only admissible identities are drawn
-    document = {
-        "schema": "l2mesh.identity/1",
-        "address": format_address(address),
-        "fingerprint": format_fingerprint(public.fingerprint),
-        "public": public.text(),
-    }
-    show(context, document, [f"{key:<12} {document[key]}" for key in list(document)[1:]])
+    with not_usage():
+        public = StateDirectory(state_of(context)).identity(SodiumCrypto(), os.urandom).public
+    show_identity(context, public)

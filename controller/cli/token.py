@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from controller.cli.options import ask, state_option
+from controller.cli.options import ask
 from l2mesh.cli.ask import check_network
+from l2mesh.cli.options import state_option
 from l2mesh.cli.output import clean, output_option, show
 
 __all__ = ["token"]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import click
 
-from l2mesh.cli.client import request
+from l2mesh.cli.client import ANSWER_S, request
+from l2mesh.cli.options import chosen
 from l2mesh.errors import ConfigError
 
-__all__ = ["ask", "check_network", "check_target"]
+__all__ = ["ask", "check_network", "check_target", "pairs"]
 
-ANSWER_S: Final = 30.0
 JOIN_STRING: Final = "l2mesh:"
 _BASE64URL: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
@@ -20,8 +21,7 @@ def ask(
     context: click.Context, verb: str, *, timeout_s: float = ANSWER_S, **arguments: Any
 ) -> dict[str, Any]:
     """The daemon's answer to a request; Failure when there is none."""
-    path: str = context.find_root().obj["socket"]
-    return request(path, verb, arguments, timeout_s=timeout_s)
+    return request(chosen(context, "socket"), verb, arguments, timeout_s=timeout_s)
 
 
 def check_network(text: str) -> str:
@@ -48,3 +48,16 @@ def check_target(text: str) -> str:
 
         parse_fingerprint(fingerprint)
     return text.lower()
+
+
+def pairs(texts: Iterable[str], *, example: str) -> dict[str, str]:
+    """``KEY=VALUE`` arguments; ConfigError for anything else, and for a key given twice."""
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise ConfigError(f"{text!r} is no KEY=VALUE", hint=f"write for instance {example}")
+        if key in found:
+            raise ConfigError(f"{key} is given twice", hint="name each key once")
+        found[key] = value
+    return found

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import click
 
-from l2mesh.cli.ask import ANSWER_S, ask, check_network, check_target
+from l2mesh.cli.ask import ask, check_network, check_target, pairs
+from l2mesh.cli.client import ANSWER_S
 from l2mesh.cli.output import clean, output_option, show
-from l2mesh.errors import ConfigError
 
 __all__ = ["COMMANDS"]
 
@@ -63,18 +63,12 @@ def leave(context: click.Context, network: str) -> None:
 def set_options(context: click.Context, network: str, options: tuple[str, ...]) -> None:
     """Make local choices: bridge=br0, broadcast_route=true, routes=, default_route=, dns=."""
     network = check_network(network)
-    answer = ask(context, "set", network=network, options=dict(map(_pair, options)))
+    chosen = pairs(options, example="bridge=br0")
+    answer = ask(context, "set", network=network, options=chosen)
     show(context, answer, [_network_line(answer)])
 
 
 COMMANDS: Final = (join, leave, set_options)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise ConfigError(f"{text!r} is no KEY=VALUE", hint="write for instance bridge=br0")
-    return key, value
 
 
 def _network_line(network: dict[str, Any]) -> str:

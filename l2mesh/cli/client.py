@@ -4,22 +4,55 @@ from __future__ import annotations
 
 import socket
 import struct
+from dataclasses import dataclass
 from typing import Any, Final
 
 from l2mesh.cli.failure import Failure
 
-__all__ = ["request"]
+__all__ = ["ANSWER_S", "NODE", "Wording", "request"]
 
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 CONNECT_S: Final = 5.0
+ANSWER_S: Final = 30.0
 _LENGTH: Final = struct.Struct(">I")
 
 
-def request(path: str, verb: str, arguments: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
-    """The daemon's document; Failure when it refuses, is not there, or may not be asked."""
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How errors speak of a daemon."""
+
+    name: str
+    """What it is: `no NAME answers at ...`."""
+    start_hint: str
+    """What to do where none answers."""
+    permit_hint: str
+    """What to do where the socket is closed to us."""
+
+
+NODE: Final = Wording(
+    name="daemon",
+    start_hint="start l2meshd, or name its socket with --socket or L2MESH_SOCKET",
+    permit_hint="run the command with sudo, or become a member of the group l2mesh",
+)
+
+
+def request(
+    path: str,
+    verb: str,
+    arguments: dict[str, Any],
+    *,
+    timeout_s: float = ANSWER_S,
+    wording: Wording = NODE,
+    shown: str = "",
+) -> dict[str, Any]:
+    """The daemon's document; Failure when it refuses, is not there, or may not be asked.
+
+    Errors name the socket as `shown` where that says more than `path`.
+    """
     import msgpack
 
-    with _connect(path) as sock:
+    shown = shown or path
+    with _connect(path, shown, wording) as sock:
         data = msgpack.packb({"verb": verb, "arguments": arguments})
         sock.settimeout(timeout_s)
         try:
@@ -27,13 +60,13 @@ def request(path: str, verb: str, arguments: dict[str, Any], *, timeout_s: float
             (size,) = _LENGTH.unpack(_receive(sock, _LENGTH.size))
             answer = msgpack.unpackb(_receive(sock, size)) if size <= MAX_ANSWER_BYTES else None
         except TimeoutError:
-            raise Failure("timed_out", "the daemon did not answer in time") from None
+            raise Failure("timed_out", f"the {wording.name} did not answer in time") from None
         except (OSError, EOFError):
-            raise Failure("unreachable", "the daemon ended while it was asked") from None
+            raise Failure("unreachable", f"the {wording.name} ended while it was asked") from None
         except (ValueError, msgpack.UnpackException):
             answer = None
     if not isinstance(answer, dict):
-        raise Failure("unreachable", f"what answers at {path} is no l2meshd")
+        raise Failure("unreachable", f"what answers at {shown} is no l2mesh {wording.name}")
     error = answer.get("error")
     if error is not None:
         raise Failure(error["code"], error["message"], hint=error.get("hint", ""))
@@ -41,26 +74,27 @@ def request(path: str, verb: str, arguments: dict[str, Any], *, timeout_s: float
     return result
 
 
-def _connect(path: str) -> socket.socket:
+def _connect(path: str, shown: str, wording: Wording) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(CONNECT_S)
     try:
         sock.connect(path)
-    except PermissionError:
-        sock.close()
-        raise Failure(
-            "not_permitted",
-            f"you may not use {path}",
-            hint="run the command with sudo, or become a member of the group l2mesh",
-        ) from None
     except OSError as error:
         sock.close()
-        raise Failure(
-            "unreachable",
-            f"no daemon answers at {path}: {error.strerror or error}",
-            hint="start l2meshd, or name its socket with --socket or L2MESH_SOCKET",
-        ) from None
+        raise _unconnected(error, shown, wording) from None
     return sock
+
+
+def _unconnected(error: OSError, shown: str, wording: Wording) -> Failure:
+    match error:
+        case PermissionError():
+            return Failure("not_permitted", f"you may not use {shown}", hint=wording.permit_hint)
+        case FileNotFoundError() | ConnectionRefusedError():
+            reason = ""
+        case _:
+            reason = f": {error.strerror or error}"
+    message = f"no {wording.name} answers at {shown}{reason}"
+    return Failure("unreachable", message, hint=wording.start_hint)
 
 
 def _receive(sock: socket.socket, size: int) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from l2mesh.errors import L2meshError
 
-__all__ = ["EXIT_STATUS", "Failure"]
+__all__ = ["EXIT_STATUS", "Failure", "not_usage"]
 
 EXIT_STATUS: Final = {
     "failed": 1,
@@ -30,3 +32,14 @@ class Failure(L2meshError):
     def status(self) -> int:
         """The exit status; a code that a newer daemon knows and we do not is a plain failure."""
         return EXIT_STATUS.get(self.code, 1)
+
+
+@contextmanager
+def not_usage() -> Iterator[None]:
+    """What is refused inside is no wrong usage but a plain failure: a file, not an argument."""
+    try:
+        yield
+    except Failure:
+        raise
+    except L2meshError as error:
+        raise Failure("failed", str(error), hint=error.hint) from error

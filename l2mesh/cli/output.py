@@ -6,14 +6,17 @@ of control and direction characters; JSON escapes everything beyond ASCII.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import click
 
-__all__ = ["clean", "is_json", "output_option", "show", "table"]
+from l2mesh.cli.options import anywhere, chosen
+
+__all__ = ["clean", "is_json", "outline", "output_option", "show", "table"]
 
 COLUMN_GAP: Final = "  "
+LABEL_WIDTH: Final = 20
 NOTHING: Final = "-"
 UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
 _COLOURS: Final = {
@@ -31,24 +34,19 @@ _COLOURS: Final = {
 
 def output_option() -> Callable[[Any], Any]:
     """Adds ``-o table|json``; the last one on the line wins."""
-
-    def note(context: click.Context, _: click.Parameter, value: str | None) -> None:
-        if value is not None:
-            context.find_root().ensure_object(dict)["format"] = value
-
-    return click.option(
+    return anywhere(
         "-o",
         "--output",
         type=click.Choice(["table", "json"]),
-        callback=note,
-        expose_value=False,
-        help="Form of the answer.  [default: table]",
+        default="table",
+        show_default=True,
+        help="Form of the answer.",
     )
 
 
 def is_json(context: click.Context) -> bool:
     """Whether JSON was asked for, before or after the command's name."""
-    return bool(context.find_root().obj.get("format") == "json")
+    return bool(chosen(context, "output") == "json")
 
 
 def show(context: click.Context, document: dict[str, Any], lines: Iterable[str]) -> None:
@@ -80,6 +78,24 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str
     cells = [[clean(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
     return [_line(headings, widths)] + [_line(row, widths, styled=True) for row in cells]
+
+
+def outline(document: Mapping[str, Any], indent: str = "") -> list[str]:
+    """A document without its schema: one line a value, nested ones indented below their name."""
+    lines = []
+    for name, value in document.items():
+        label = f"{indent}{name.replace('_', ' ')}"
+        if name == "schema" or value == {}:
+            continue
+        if isinstance(value, dict):
+            lines += [label, *outline(value, f"{indent}  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            lines.append(label)
+            for item in value:
+                lines += [f"{indent}  -", *outline(item, f"{indent}    ")]
+        else:
+            lines.append(f"{label:<{len(indent) + LABEL_WIDTH}}{COLUMN_GAP}{clean(value)}")
+    return lines
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], *, styled: bool = False) -> str:

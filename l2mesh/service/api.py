@@ -146,7 +146,7 @@ class ApiServer:
         if method.writes and not _may_write(writer.get_extra_info("socket")):
             raise ApiError(
                 "not_permitted",
-                "only root may change the node",
+                "only root and the user that runs the daemon may do this",
                 hint="run the command again with sudo",
             )
         call = asyncio.ensure_future(method.call(arguments))

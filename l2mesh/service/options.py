@@ -6,8 +6,8 @@ by ``--config`` whose keys are the long options without dashes in front::
     listen = "[::]:9993"
     relay-only = true
 
-A key that is no option is an error: a typo must not silently leave a default in force. The other
-daemons use `config_option` too.
+A key that is no option is an error: a typo must not silently leave a default in force. Where a
+program has commands, the keys are the options of its ``serve``, so that one file serves all.
 """
 
 from __future__ import annotations
@@ -21,20 +21,25 @@ import click
 
 from l2mesh.errors import ConfigError
 
-__all__ = ["config_option", "daemon_settings", "read_config"]
+__all__ = ["config_option", "daemon_settings", "log_level_option", "read_config"]
 
 ConfigT = TypeVar("ConfigT", bound=Callable[..., object])
 
 MAX_CONFIG_BYTES: Final = 1024 * 1024
+DAEMON_COMMAND: Final = "serve"
 
 
 def daemon_settings(prefix: str) -> dict[str, Any]:
     """click's ``context_settings`` of a daemon whose environment variables begin with `prefix`."""
-    return {"auto_envvar_prefix": prefix, "help_option_names": ["-h", "--help"]}
+    return {
+        "auto_envvar_prefix": prefix,
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    }
 
 
 def config_option() -> Callable[[ConfigT], ConfigT]:
-    """Adds ``--config FILE`` to a command; the command's function does not see it."""
+    """Adds ``--config FILE`` to a program or a command, whose function does not see it."""
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -42,6 +47,17 @@ def config_option() -> Callable[[ConfigT], ConfigT]:
         expose_value=False,
         callback=_apply,
         help="TOML file with options; the environment and flags win over it.",
+    )
+
+
+def log_level_option() -> Callable[[ConfigT], ConfigT]:
+    """Adds ``--log-level``."""
+    return click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        show_default=True,
+        help="What goes to stderr.",
     )
 
 
@@ -67,10 +83,20 @@ def read_config(path: Path, known: frozenset[str]) -> dict[str, Any]:
 def _apply(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     if path is None:
         return
-    names = {parameter.name or "" for parameter in context.command.params} - {"config", "help"}
+    root = context.find_root().command
+    daemon = root.commands[DAEMON_COMMAND] if isinstance(root, click.Group) else root
     try:
-        options = read_config(path, frozenset(names))
+        options = read_config(path, _names(daemon))
     except ConfigError as error:
         hint = f" ({error.hint})" if error.hint else ""
         raise click.ClickException(f"{error}{hint}") from error
-    context.default_map = {**(context.default_map or {}), **options}
+    own = _names(context.command)
+    defaults: dict[str, Any] = {key: options[key] for key in options if key in own}
+    if context.command is not daemon:
+        defaults[DAEMON_COMMAND] = options
+    context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def _names(command: click.Command) -> frozenset[str]:
+    """What may be set for a command: all but eager options, such as --config and --version."""
+    return frozenset(option.name or "" for option in command.params if not option.is_eager)

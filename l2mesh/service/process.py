@@ -10,15 +10,54 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 import click
 
 from l2mesh.errors import L2meshError
 
-__all__ = ["fail", "harden", "run_until_signal", "set_up_log"]
+__all__ = ["fail", "harden", "run_daemon", "run_until_signal", "set_up_log"]
+
+logger = logging.getLogger(__name__)
 
 PR_SET_DUMPABLE: Final = 4
+STOP_WITHIN_S: Final = 4.0
+
+
+class Daemon(Protocol):
+    """What `run_daemon` runs; it has taken what it needs by the time it exists."""
+
+    async def start(self) -> None:
+        """Begins to serve."""
+
+    async def stop(self) -> None:
+        """Ends in good order; also after a failed start."""
+
+
+def run_daemon(program: str, make: Callable[[], Daemon], *, log_level: str) -> None:
+    """Runs the daemon that `make` makes until SIGTERM, in a hardened process that logs to stderr.
+
+    Ends the program with status 1 and one line where it cannot start.
+    """
+    set_up_log(log_level)
+    harden()
+    try:
+        run_until_signal(lambda stop: _serve(make, stop))
+    except L2meshError as error:
+        fail(program, error)
+
+
+async def _serve(make: Callable[[], Daemon], stop: asyncio.Event) -> None:
+    daemon = make()
+    try:
+        await daemon.start()
+        await stop.wait()
+    finally:
+        try:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await daemon.stop()
+        except TimeoutError:  # the kernel takes the rest with the process
+            logger.error("not everything ended within %g s", STOP_WITHIN_S)  # noqa: TRY400
 
 
 def run_until_signal(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:

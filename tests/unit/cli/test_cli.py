@@ -215,6 +215,24 @@ def test_absent_daemon_is_status_3(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "hint: start l2meshd" in capsys.readouterr().err
 
 
+def test_closed_socket_is_status_4(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(self: socket.socket, address: str) -> None:
+        raise PermissionError(13, "Permission denied", address)
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert main(["--socket", "/s", "status"]) == 4
+    assert capsys.readouterr().err.startswith("error: you may not use /s\nhint: ")
+
+
+def test_socket_that_cannot_be_asked_is_status_3_with_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--socket", "/etc/hostname/s", "status"]) == 3
+    assert "no daemon answers at /etc/hostname/s: Not a directory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("raw", [b"", b"\0", b"\xff" * 4, b"\0\0\0\5x", b"\0\0\0\1x"])
 def test_daemon_that_dies_is_status_3(daemon: FakeDaemon, raw: bytes) -> None:
     daemon.raw = raw
@@ -233,6 +251,7 @@ def test_daemon_that_dies_is_status_3(daemon: FakeDaemon, raw: bytes) -> None:
         (["fdb", "x"], "not a network ID"),
         (["set", NETWORK, "bridge"], "'bridge' is no KEY=VALUE"),
         (["set", NETWORK], "Missing argument"),
+        (["set", NETWORK, "bridge=a", "bridge=b"], "bridge is given twice"),
         (["join", NETWORK, "--wait", "-1"], "--wait"),
         (["status", "-o", "xml"], "'xml' is not one of"),
         (["nothing"], "No such command"),

@@ -33,9 +33,10 @@ class Daemon:
         self.failure: Failure | None = None
 
     def request(
-        self, path: str, verb: str, arguments: dict[str, Any], *, timeout_s: float
+        self, path: str, verb: str, arguments: dict[str, Any], **wording: object
     ) -> dict[str, Any]:
         self.asked.append((path, verb, arguments))
+        assert wording["shown"] == path
         if self.failure is not None:
             raise self.failure
         return self.answer
@@ -100,6 +101,18 @@ def test_state_comes_from_flag_over_environment_over_file(
     run("--config", str(config), "network", "list")
     run("--config", str(config), "--state", "/flag", "network", "list")
     assert [path.split("/")[1] for path, _, _ in daemon.asked] == ["file", "environment", "flag"]
+
+
+def test_the_form_of_answers_comes_from_the_environment_too(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.answer = {"networks": []}
+    monkeypatch.setenv("L2MESH_CONTROLLER_OUTPUT", "json")
+    run("network", "list")
+    run("-o", "table", "network", "list")
+    assert capsys.readouterr().out.splitlines()[-1] == "no networks"
+    run("network", "list")
+    assert json.loads(capsys.readouterr().out) == daemon.answer
 
 
 def test_a_wrong_key_in_the_file_is_an_error(

@@ -26,11 +26,9 @@ def state(tmp_path: Path) -> Path:
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        main([str(argument) for argument in arguments])
+    status = main([str(argument) for argument in arguments])
     output = capsys.readouterr()
-    assert isinstance(end.value.code, int)
-    return end.value.code, output.out, output.err
+    return status, output.out, output.err
 
 
 def test_claims_outlive_a_restart(state: Path) -> None:
@@ -131,7 +129,83 @@ def test_wrong_usage_is_2(
 
 def test_status_without_a_planet_is_3(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, errors = run(capsys, "status", "--state", state, "-o", "json")
-    assert status == 3 and out == "" and "no planet answers" in errors
+    assert (
+        status == 3
+        and out == ""
+        and errors.splitlines()
+        == [
+            f"error: no planet answers at {state}/planet.sock",
+            "hint: start `l2mesh-planet serve`, or name its directory with --state",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-o json --state DIR identity",
+        "--state DIR identity -o json",
+        "identity --state DIR -o json",
+        "-o table --state /elsewhere identity -o json --state DIR",
+    ],
+)
+def test_options_stand_anywhere(
+    state: Path, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = json.loads(run(capsys, "identity", "--state", state, "-o", "json")[1])
+    status, out, _ = run(capsys, *words.replace("DIR", str(state)).split())
+    assert status == 0 and json.loads(out) == made
+
+
+def test_options_stand_anywhere_around_a_group(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    public = json.loads(run(capsys, "identity", "--state", state, "-o", "json")[1])["public"]
+    file = state / "made"
+    named = ["create", "--out", file, f"{public}@192.0.2.1:9993"]
+    made = json.loads(run(capsys, "world", "--state", state, "-o", "json", *named)[1])
+    assert made["file"] == str(file) and (state / "world.key").exists()
+    shown = [
+        run(capsys, *words)
+        for words in (
+            ["-o", "json", "world", "show", file],
+            ["world", "-o", "json", "show", file],
+            ["world", "show", "-o", "json", file],
+            ["world", "show", file, "-o", "json"],
+        )
+    ]
+    assert len(set(shown)) == 1 and shown[0][0] == 0
+    assert json.loads(shown[0][1]).items() < made.items()
+
+
+def test_tables_name_every_value(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    public = json.loads(run(capsys, "identity", "--state", state, "-o", "json")[1])["public"]
+    named = [f"{public}@192.0.2.1:9993", f"{public}@192.0.2.2:9993"]
+    status, out, _ = run(capsys, "--state", state, "world", "create", "--out", state / "w", *named)
+    lines = out.splitlines()
+    assert (
+        status == 0 and lines[1].split() == ["revision", "1"] and lines[2:4] == ["planets", "  -"]
+    )
+    assert lines[-2].split() == ["endpoints", "192.0.2.1:9993,192.0.2.2:9993"]
+
+
+def test_options_flag_over_environment_over_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "planet.toml"
+    config.write_text(f'state = "{tmp_path}/file"\nlisten = "127.0.0.1:1"\n')
+    assert run(capsys, "--config", config, "identity")[0] == 0
+    assert run(capsys, "identity", "--config", config)[0] == 0
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["file"]
+    monkeypatch.setenv("L2MESH_PLANET_STATE", str(tmp_path / "environment"))
+    monkeypatch.setenv("L2MESH_PLANET_OUTPUT", "json")
+    _, shown, _ = run(capsys, "identity", "--config", config)
+    assert json.loads(shown) and (tmp_path / "environment").exists()
+    _, shown, _ = run(capsys, "--state", tmp_path / "flag", "-o", "table", "identity")
+    assert shown.startswith("address") and (tmp_path / "flag").exists()
+    config.write_text("colour = 1\n")
+    status, _, errors = run(capsys, "--config", config, "identity")
+    assert status == 2 and "no option is called 'colour'" in errors
 
 
 def test_damaged_world_file_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
