@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from l2mesh.address import format_address
-from l2mesh.datapath.interface import Command, Endpoint, Upcall
+from l2mesh.datapath.interface import Command, Endpoint
 from l2mesh.identity import PublicIdentity, address_of
 from l2mesh.node.core import Core, Settings
 from l2mesh.node.effects import Effect
+from l2mesh.node.face import Face
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
 from l2mesh.wire.message import RelayAnswer, RelayRenew, RelayRequest, Whois, WhoisReply
@@ -190,12 +191,12 @@ class _Introductions(Part):
                 self.core.send(peer, message, now)
 
 
-class PlanetCore:
+class PlanetCore(Face):
     """What the runtime drives: see `l2mesh.runtime.core.Core`."""
 
     def __init__(self, settings: Settings, claims: Iterable[FirstClaim] = ()) -> None:
         """``settings`` with the role PLANET; ``claims`` are the rows of earlier runs."""
-        self.core = Core(settings)
+        super().__init__(settings)
         self._part = _Introductions(self.core)
         self._part.directory.restore(claims)
         self.core.add_part(self._part)
@@ -215,26 +216,6 @@ class PlanetCore:
     def directory(self) -> Directory:
         """Who claims which address."""
         return self._part.directory
-
-    def start(self, now: float) -> None:
-        """Begin to hear strangers."""
-        self.core.start(now)
-
-    def close(self, now: float) -> None:
-        """Tell the clients that we leave."""
-        self.core.close(now)
-
-    def handle_upcall(self, upcall: Upcall, now: float) -> None:
-        """One upcall of the engine."""
-        self.core.handle_upcall(upcall, now)
-
-    def handle_timeout(self, now: float) -> None:
-        """What is due."""
-        self.core.handle_timeout(now)
-
-    def next_timeout(self) -> float | None:
-        """When something is due."""
-        return self.core.next_timeout()
 
     def poll_output(self) -> Command | PlanetEffect | None:
         """The next engine command or effect."""

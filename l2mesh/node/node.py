@@ -7,23 +7,19 @@ on. It only puts parts together and answers questions; what happens, happens in 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from l2mesh.credential.world import World
-from l2mesh.datapath.interface import Path, Upcall
-from l2mesh.errors import ConfigError, CryptoError, L2meshError, StateError
+from l2mesh.errors import ConfigError, StateError
 from l2mesh.identity import address_of
 from l2mesh.node import control, show
-from l2mesh.node.candidates import Candidates
-from l2mesh.node.core import Core, Settings
-from l2mesh.node.effects import CoreOutput
-from l2mesh.node.files import PEERS_FILE, read_network
+from l2mesh.node.core import Settings
+from l2mesh.node.face import ReachableFace
+from l2mesh.node.files import read_network
 from l2mesh.node.joined import Options, change_option
 from l2mesh.node.networks import Networks
 from l2mesh.node.peer import Peer
-from l2mesh.node.planets import WORLD_FILE, Planets
-from l2mesh.node.relays import Relays
 from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
 from l2mesh.wire.control import Probe, encode_records
 
@@ -35,78 +31,25 @@ MAX_PINGS: Final = 64
 MAX_ADDRESSES: Final = 4096
 
 
-class Node:
+class Node(ReachableFace):
     """A member of networks; the sans-I/O face of ``l2meshd``."""
 
     def __init__(self, settings: Settings, *, name: str = "") -> None:
-        self.core = Core(settings)
-        self.planets = Planets(self.core)
-        self.relays = Relays(self.core, self.planets)
-        self.candidates = Candidates(self.core, self.planets, self._overlay_prefixes)
+        super().__init__(settings)
         self.networks_part = Networks(
             self.core, self.planets, self.relays, self.candidates, name=name
         )
-        for part in (self.planets, self.relays, self.candidates, self.networks_part):
-            self.core.add_part(part)
+        self.core.add_part(self.networks_part)
         self.planets.on_claims = self.networks_part.receive_claims
         self.planets.on_live.append(self.networks_part.planet_live)
-        self.planets.on_observed = self.candidates.offer_all
         self._addresses: dict[bytes, bytes] = {}
-
-    # --- the face towards the runtime -----------------------------------------------------------
-
-    def start(self, now: float) -> None:
-        """Arm the engine; call once, before anything else."""
-        self.core.start(now)
-
-    def restore(self, files: Mapping[str, bytes], now: float) -> list[str]:
-        """Take up the state of an earlier run; answers with complaints about unusable files.
-
-        A damaged file is left as it is and named, so that nothing is lost by starting.
-        """
-        complaints = []
-        if PEERS_FILE in files:
-            complaints += self._complain(PEERS_FILE, self.candidates.restore, files[PEERS_FILE])
-        if WORLD_FILE in files:
-            complaints += self._complain(WORLD_FILE, self._restore_world, files[WORLD_FILE], now)
-        for name in sorted(files):
-            if name.startswith("networks/"):
-                complaints += self._complain(name, self._restore_network, files[name], now)
-        return complaints
 
     def close(self, now: float) -> None:
         """Leave in good order: keep what is worth keeping, tell the peers."""
-        self.candidates.save()
         self.networks_part.keep_all()
-        self.core.close(now)
-
-    def handle_upcall(self, upcall: Upcall, now: float) -> None:
-        """One upcall of the engine."""
-        self.core.handle_upcall(upcall, now)
-
-    def handle_timeout(self, now: float) -> None:
-        """What is due."""
-        self.core.handle_timeout(now)
-
-    def next_timeout(self) -> float | None:
-        """When something is due."""
-        return self.core.next_timeout()
-
-    def poll_output(self) -> CoreOutput | None:
-        """The next engine command or effect."""
-        return self.core.poll_output()
-
-    def set_local_endpoints(
-        self, endpoints: tuple[Path | tuple[str, int], ...], now: float
-    ) -> None:
-        """The host's own addresses with our port."""
-        self.core.set_local_endpoints(endpoints, now)  # type: ignore[arg-type]
+        super().close(now)
 
     # --- the operator's verbs -------------------------------------------------------------------
-
-    def adopt_world(self, world: World, now: float) -> None:
-        """Use a world, or its update; StateError for a foreign or an older one."""
-        self.planets.adopt(world, now)
 
     def join(
         self,
@@ -196,20 +139,13 @@ class Node:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _restore_world(self, data: bytes, now: float) -> None:
-        self.planets.restore(World.parse(data, self.core.settings.crypto), now)
-
-    def _restore_network(self, data: bytes, now: float) -> None:
+    def _restore_file(self, name: str, data: bytes, now: float) -> None:
+        if not name.startswith("networks/"):
+            super()._restore_file(name, data, now)
+            return
         settings = self.core.settings
         joined = read_network(data, settings.crypto, settings.identity.public.fingerprint)
         self.networks_part.restore(joined, now)
-
-    def _complain(self, name: str, restore: object, *args: object) -> list[str]:
-        try:
-            restore(*args)  # type: ignore[operator]
-        except (CryptoError, L2meshError) as error:
-            return [f"state file {name} cannot be used: {error}"]
-        return []
 
     def _overlay_prefixes(self) -> Iterable[str]:
         for joined in self.networks_part.joined.values():

@@ -1,0 +1,104 @@
+"""What a program runs: a core with its parts, seen from outside.
+
+`Face` passes on what a runtime asks of any core. `ReachableFace` is the face of those who reach
+others by a world: it has planets, relays and candidates, and keeps what they found out. Nodes and
+controllers are such; a planet is what they reach by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from l2mesh.credential.world import World
+from l2mesh.datapath.interface import Endpoint, Upcall
+from l2mesh.errors import L2meshError
+from l2mesh.node.candidates import Candidates
+from l2mesh.node.core import Core, Settings
+from l2mesh.node.effects import CoreOutput
+from l2mesh.node.files import PEERS_FILE
+from l2mesh.node.planets import WORLD_FILE, Planets
+from l2mesh.node.relays import Relays
+
+__all__ = ["Face", "ReachableFace"]
+
+
+class Face:
+    """A core as the runtime drives it: see `l2mesh.runtime.core.Core`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.core = Core(settings)
+
+    def start(self, now: float) -> None:
+        """Arm the engine; call once, before anything else."""
+        self.core.start(now)
+
+    def close(self, now: float) -> None:
+        """Leave in good order: tell the peers."""
+        self.core.close(now)
+
+    def handle_upcall(self, upcall: Upcall, now: float) -> None:
+        """One upcall of the engine."""
+        self.core.handle_upcall(upcall, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """What is due."""
+        self.core.handle_timeout(now)
+
+    def next_timeout(self) -> float | None:
+        """When something is due."""
+        return self.core.next_timeout()
+
+
+class ReachableFace(Face):
+    """A core with planets, relays and candidates."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.planets = Planets(self.core)
+        self.relays = Relays(self.core, self.planets)
+        self.candidates = Candidates(self.core, self.planets, self._overlay_prefixes)
+        for part in (self.planets, self.relays, self.candidates):
+            self.core.add_part(part)
+        self.planets.on_observed = self.candidates.offer_all
+
+    def restore(self, files: Mapping[str, bytes], now: float) -> list[str]:
+        """Take up the state of an earlier run; answers with complaints about unusable files.
+
+        A damaged file is left as it is and named, so that nothing is lost by starting.
+        """
+        complaints = []
+        first = [name for name in (PEERS_FILE, WORLD_FILE) if name in files]
+        for name in [*first, *sorted(files.keys() - set(first))]:
+            try:
+                self._restore_file(name, files[name], now)
+            except L2meshError as error:
+                complaints.append(f"state file {name} cannot be used: {error}")
+        return complaints
+
+    def adopt_world(self, world: World, now: float) -> None:
+        """Use a world, or its update; StateError for a foreign or an older one."""
+        self.planets.adopt(world, now)
+
+    def close(self, now: float) -> None:
+        """Leave in good order: keep what is worth keeping, tell the peers."""
+        self.candidates.save()
+        super().close(now)
+
+    def poll_output(self) -> CoreOutput | None:
+        """The next engine command or effect."""
+        return self.core.poll_output()
+
+    def set_local_endpoints(self, endpoints: tuple[Endpoint, ...], now: float) -> None:
+        """The host's own addresses with our port."""
+        self.core.set_local_endpoints(endpoints, now)
+
+    def _restore_file(self, name: str, data: bytes, now: float) -> None:
+        """One file of an earlier run; names that mean nothing here are passed over."""
+        if name == PEERS_FILE:
+            self.candidates.restore(data)
+        elif name == WORLD_FILE:
+            self.planets.restore(World.parse(data, self.core.settings.crypto), now)
+
+    def _overlay_prefixes(self) -> Iterable[str]:
+        """Prefixes inside networks, where nobody's underlay can be."""
+        raise NotImplementedError
