@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import socket
 import time
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -33,6 +32,7 @@ from l2mesh.node.effects import Effect, Persist
 from l2mesh.runtime.clock import boot_clock
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.underlay import Listen, Underlay
+from l2mesh.service.addresses import source_towards
 from l2mesh.service.api import ApiServer
 from l2mesh.service.state import StateDirectory
 
@@ -178,7 +178,7 @@ class Daemon:
         found: dict[Endpoint, None] = {}
         for planet in world.planets if world is not None else ():
             for endpoint in planet.endpoints:
-                source = _source_towards(endpoint)
+                source = source_towards(endpoint)
                 is_listening = source is not None and (bound.version == 6 or ":" not in source)  # noqa: PLR2004
                 if source is not None and is_listening:
                     found[Endpoint(source, port)] = None
@@ -192,15 +192,3 @@ class Daemon:
             unix_now=time.time,
             activity=self.engine.activity,
         )
-
-
-def _source_towards(endpoint: Endpoint) -> str | None:
-    """Our address on the route to an endpoint; nothing is sent to find out."""
-    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect(endpoint)
-            source: str = probe.getsockname()[0]
-    except OSError:
-        return None
-    return source

@@ -1,19 +1,21 @@
 """The host's own addresses: where others may reach us.
 
-A function for `Netlink.run`. Left out are our own devices and tunnels (an overlay's address is no
-underlay), loopback unless we listen there, link-local and multicast addresses, and IPv6 ones that
-are tentative, deprecated or temporary (a privacy address goes away within a day).
+`local_addresses` is a function for `Netlink.run`. Left out are our own devices and tunnels (an
+overlay's address is no underlay), loopback unless we listen there, link-local and multicast
+addresses, and IPv6 ones that are tentative, deprecated or temporary (a privacy address goes away
+within a day). `source_towards` asks the kernel without netlink.
 """
 
 from __future__ import annotations
 
+import socket
 from ipaddress import ip_address
 from typing import Any, Final
 
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.runtime.underlay import Listen
 
-__all__ = ["local_addresses", "to_endpoints"]
+__all__ = ["local_addresses", "source_towards", "to_endpoints"]
 
 TUNNEL_KINDS: Final = frozenset(
     {"tun", "wireguard", "gre", "gretap", "ip6gre", "sit", "ipip", "ip6tnl", "vxlan", "geneve"}
@@ -43,6 +45,18 @@ def local_addresses(ip: Any) -> tuple[str, ...]:
         if text:
             found.append((is_ipv6, text))
     return tuple(dict.fromkeys(text for _, text in sorted(found, key=lambda item: item[0])))
+
+
+def source_towards(endpoint: Endpoint) -> str | None:
+    """Our address on the route to an endpoint, None without one; nothing is sent to find out."""
+    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(endpoint)
+            source: str = probe.getsockname()[0]
+    except OSError:
+        return None
+    return source
 
 
 def to_endpoints(addresses: tuple[str, ...], listen: Listen, port: int) -> tuple[Endpoint, ...]:

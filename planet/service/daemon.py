@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import compress
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from l2mesh.node.core import Settings
 from l2mesh.runtime.clock import boot_clock
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.underlay import Listen, Underlay
+from l2mesh.service.addresses import source_towards
 from l2mesh.service.api import ApiServer, Method
 from l2mesh.service.state import StateDirectory
 from l2mesh.session.handshake import Role
@@ -40,10 +41,7 @@ __all__ = ["SOCKET", "Daemon", "Options"]
 logger = logging.getLogger(__name__)
 
 SOCKET: Final = "planet.sock"
-_ROUTE_PROBES: Final = (
-    (socket.AF_INET, "192.0.2.1"),
-    (socket.AF_INET6, "2001:db8::1"),
-)
+_ROUTE_PROBES: Final = (Endpoint("192.0.2.1", 9), Endpoint("2001:db8::1", 9))
 """Addresses for documentation: nothing is sent there, but the kernel picks a source for them."""
 
 
@@ -157,8 +155,8 @@ def _own_endpoints(listen: Listen, underlay: Underlay) -> tuple[Endpoint, ...]:
     """Where nodes may find us if nobody says: the address listened on, or those we send from."""
     if not ip_address(listen.host).is_unspecified:
         return (Endpoint(listen.host, underlay.port),)
-    has = {socket.AF_INET: underlay.has_ipv4, socket.AF_INET6: underlay.has_ipv6}
-    hosts = [_source_towards(family, host) for family, host in _ROUTE_PROBES if has[family]]
+    has = (underlay.has_ipv4, underlay.has_ipv6)
+    hosts = [source_towards(probe) for probe in compress(_ROUTE_PROBES, has)]
     endpoints = tuple(Endpoint(host, underlay.port) for host in hosts if host is not None)
     if not endpoints:
         raise ConfigError(
@@ -166,16 +164,6 @@ def _own_endpoints(listen: Listen, underlay: Underlay) -> tuple[Endpoint, ...]:
             hint="say where nodes find this planet: --advertise ADDR:PORT",
         )
     return endpoints
-
-
-def _source_towards(family: socket.AddressFamily, host: str) -> str | None:
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((host, 9))
-        except OSError:
-            return None
-        source: str = probe.getsockname()[0]
-        return source
 
 
 def _warn_of_others(world: World, own: bytes, advertised: tuple[Endpoint, ...]) -> None:

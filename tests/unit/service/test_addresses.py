@@ -4,7 +4,7 @@ import pytest
 
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.runtime.underlay import Listen
-from l2mesh.service.addresses import local_addresses, to_endpoints
+from l2mesh.service.addresses import local_addresses, source_towards, to_endpoints
 
 ADDRESSES = ("127.0.0.1", "192.0.2.1", "::1", "fe80::1", "2001:db8::1")
 
@@ -55,3 +55,8 @@ def test_tunnels_and_passing_addresses_are_left_out() -> None:
         address(3, "192.0.2.1"),
     ]
     assert local_addresses(FakeRoute(links, addresses)) == ("192.0.2.1", "2001:db8::1")
+
+
+def test_source_is_our_end_of_the_route() -> None:
+    assert source_towards(Endpoint("127.0.0.1", 9)) == "127.0.0.1"
+    assert source_towards(Endpoint("no address", 9)) is None
