@@ -43,7 +43,7 @@ def clean_name(text: str) -> str:
     surrogates) are left out.
     """
     kept = (c for c in unicodedata.normalize("NFC", text[: 4 * MAX_NAME]) if c.isprintable())
-    return " ".join("".join(kept).split())[:MAX_NAME]
+    return " ".join("".join(kept).split())[:MAX_NAME].rstrip()
 
 
 def select_member(members: Iterable[Member], address: bytes, fingerprint: bytes | None) -> Member:
