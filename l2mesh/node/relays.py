@@ -112,6 +112,11 @@ class Relays(Part):
             accept = len(self.offered) < MAX_STRANGERS
             if accept:
                 self.offered[offer.relay] = (public.fingerprint, now)
+        accept = accept and len(self.legs) < MAX_LEGS
+        if accept and planet.path is not None:
+            # the first datagram over it may come together with READY: hear it from now on
+            self.legs[offer.relay] = Leg(planet.fingerprint, public.fingerprint, now)
+            self.core.emit(AddRelayLeg(offer.relay, planet.path.endpoint))
         self.core.send(planet, RelayAnswer(relay=offer.relay, accept=accept), now)
 
     def receive_ready(self, planet: Peer, ready: RelayReady, now: float) -> None:
