@@ -105,12 +105,16 @@ class Driver(Generic[EffectT]):
         """Begins to read; call it inside the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._loop, self._on_timer)
+        self._listen(self._loop)
+        self.pump()
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Has the loop call us for whatever comes."""
         for sock in self.underlay.sockets:
             receive = partial(self.underlay.receive, sock)
-            self._loop.add_reader(sock.fileno(), partial(self._on_datagrams, receive))
+            loop.add_reader(sock.fileno(), partial(self._on_datagrams, receive))
         for network, port in self._ports.items():
-            self._loop.add_reader(port.fd, partial(self._on_frames, network, port))
-        self.pump()
+            loop.add_reader(port.fd, partial(self._on_frames, network, port))
 
     def close(self) -> None:
         """Stops reading and timing. Sockets and ports stay open: they are their owners'."""

@@ -54,11 +54,8 @@ class NativeDriver(Driver[EffectT]):
             udp_gro=offloads.udp_gro,
         )
 
-    def start(self) -> None:
-        """Begins to hear the engine; call it inside the running event loop."""
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._native.report_fd(), self._on_reports)
-        self.pump()
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_reader(self._native.report_fd(), self._on_reports)
 
     def close(self) -> None:
         """Ends the engine's thread. Sockets and ports stay open: they are their owners'."""
