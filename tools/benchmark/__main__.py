@@ -17,7 +17,7 @@ from tools.benchmark.report import document, machine, table
 from tools.benchmark.throughput import Measured, measure
 from tools.lab import Lab
 
-WAYS: Final = ("veth", "vxlan", "tinc", "l2mesh", "l2mesh-relay")
+WAYS: Final = ("veth", "vxlan", "tinc", "l2mesh", "l2mesh-relay", "reference")
 BUSY_LOAD: Final = 1.0
 
 

@@ -9,9 +9,9 @@ its own, so that relayed traffic crosses a third host, and direct traffic only t
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from tools.lab import Host, Lab, Node, Process, lab_controller, lab_node, lab_planet, wait_until
 
@@ -20,10 +20,8 @@ __all__ = ["Arena", "Contender", "build"]
 TINC_PORT: Final = 6550
 TINC_KEY_BITS: Final = 2048
 VXLAN_PORT: Final = 4789
-RELAYED_NODE_PORT: Final = 9995
+FIRST_NODE_PORT: Final = 9993
 NETWORK_UP_S: Final = 30.0
-WHOLE_MSS: Final = 1472 - 24 - 14 - 40
-"""A direct path's datagram without DATA's overhead, Ethernet, IPv4 and TCP."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,14 @@ class Contender:
     """The user-space programs at both ends, for their CPU time."""
     check: Callable[[], None] | None = None
     """Raises if the traffic would not take the way that the name says."""
-    mss: int | None = None
-    """TCP segments are no larger than this, in bytes; None leaves it to the MTU."""
+
+
+class Mesh(NamedTuple):
+    """What the two nodes of a mesh are told."""
+
+    engine: str
+    """``auto`` is the native engine where it has been built."""
+    is_relayed: bool
 
 
 class Arena:
@@ -61,12 +65,7 @@ def build(arena: Arena, names: Sequence[str]) -> list[Contender]:
     meshes = [name for name in names if name in _MESHES]
     if meshes:
         contenders += _meshes(arena, meshes)
-    return contenders + [_whole(each) for each in contenders if each.name == "l2mesh"]
-
-
-def _whole(mesh: Contender) -> Contender:
-    """The same mesh with segments that fit one datagram: what cutting frames in two costs."""
-    return replace(mesh, name=f"{mesh.name}-mss", mss=WHOLE_MSS)
+    return contenders
 
 
 def _veth(arena: Arena) -> Contender:
@@ -123,7 +122,7 @@ def _meshes(arena: Arena, names: Sequence[str]) -> list[Contender]:
     controller = lab_controller(arena.planet, world=planet.world)
     contenders = []
     for number, name in enumerate(names, start=5):
-        pool = f"10.0.{number}.0/24"
+        pool, kind = f"10.0.{number}.0/24", _MESHES[name]
         network = controller.cli("network", "create", "--name", name, "--pool", pool)["id"]
         token = controller.cli("token", "create", network, "--uses", "2")["join"]
         nodes = [
@@ -131,14 +130,15 @@ def _meshes(arena: Arena, names: Sequence[str]) -> list[Contender]:
                 host,
                 world=planet.world,
                 name=name,
-                listen=f"[::]:{RELAYED_NODE_PORT if _MESHES[name] else 9993}",
-                relay_only=_MESHES[name],
+                listen=f"[::]:{FIRST_NODE_PORT + number}",
+                engine=kind.engine,
+                relay_only=kind.is_relayed,
             )
             for host in (arena.a, arena.b)
         ]
         for node in nodes:
             node.cli("join", token, "--wait", str(NETWORK_UP_S))
-        contenders.append(_mesh(arena, name, nodes, path="relay" if _MESHES[name] else "direct"))
+        contenders.append(_mesh(arena, name, nodes, path="relay" if kind.is_relayed else "direct"))
     return contenders
 
 
@@ -175,5 +175,8 @@ _BUILDERS: Final[dict[str, Callable[[Arena], Contender]]] = {
     "vxlan": _vxlan,
     "tinc": _tinc,
 }
-_MESHES: Final = {"l2mesh": False, "l2mesh-relay": True}
-"""By name: whether the nodes are told to use the relay only."""
+_MESHES: Final = {
+    "l2mesh": Mesh("auto", is_relayed=False),
+    "l2mesh-relay": Mesh("auto", is_relayed=True),
+    "reference": Mesh("reference", is_relayed=False),
+}

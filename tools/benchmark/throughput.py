@@ -56,7 +56,6 @@ def measure(
 def _flow(arena: Arena, contender: Contender, into: Measured, seconds: int) -> None:
     # Cubic is refused to other namespaces than the first, unless root picks it for a socket.
     line = ["iperf3", "-c", contender.target, "-t", str(seconds), "-O", str(OMIT_S), "-C", "cubic"]
-    line += ["-M", str(contender.mss)] if contender.mss else []
     before = [cpu_s(process) for process in contender.processes]
     done = arena.a.run([*line, "-J"], timeout=seconds + 30)
     spent = [cpu_s(p) - b for p, b in zip(contender.processes, before, strict=True)]
