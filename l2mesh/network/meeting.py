@@ -20,6 +20,8 @@ __all__ = ["Accept", "Action", "Drop", "Meetings", "Say"]
 
 WAIT_FOR_REVOCATIONS_S: Final = 2.0
 """How long a MEET that names newer revocations than ours may wait for them."""
+MEET_AGAIN_S: Final = 2.0
+"""A MEET is repeated in a session no sooner, and only where one seems to have missed its aim."""
 MAX_WAITING: Final = 256
 
 
@@ -58,16 +60,25 @@ class Meetings:
     accepted: dict[bytes, MembershipCredential] = field(default_factory=dict)
     _waiting: dict[bytes, tuple[int, Meet, float]] = field(default_factory=dict)
     """peer -> (session, its MEET, deadline)"""
-    _met: dict[bytes, int] = field(default_factory=dict)
-    """peer -> the session in which we have sent our MEET"""
+    _met: dict[bytes, tuple[int, float]] = field(default_factory=dict)
+    """peer -> the session in which we have sent our MEET, and when"""
     _held: dict[bytes, int] = field(default_factory=dict)
     """peer -> the newest revocations that it is known to hold"""
 
-    def open(self, peer: bytes, session: int) -> list[Action]:
-        """Begin: a session with somebody from the roster has come up."""
-        if not self.state.credential_object or self._met.get(peer) == session:
+    def open(
+        self, peer: bytes, session: int, now: float, *, is_missing: bool = False
+    ) -> list[Action]:
+        """Show our credential, once in a session.
+
+        ``is_missing``: the peer acts as if it had not seen it, because it was no member yet when
+        it came, or we were none when its answer came; then it is shown again after 2 s.
+        """
+        if not self.state.credential_object:
             return []
-        self._met[peer] = session
+        met, at = self._met.get(peer, (None, 0.0))
+        if met == session and not (is_missing and now >= at + MEET_AGAIN_S):
+            return []
+        self._met[peer] = session, now
         meet = Meet(
             network=self.state.network,
             revocations=self.state.revocation_revision,
@@ -84,7 +95,7 @@ class Meetings:
         if meet.revocations > ours and len(self._waiting) < MAX_WAITING:
             self._waiting[peer] = (session, meet, now + WAIT_FOR_REVOCATIONS_S)
             return [Say(peer, Want(network=self.state.network, revocations=ours))]
-        return self._teach(peer) + self._judge(peer, session, meet, unix_now)
+        return self._teach(peer) + self._judge(peer, session, meet, now, unix_now)
 
     def receive_want(self, peer: bytes, revision: int) -> list[Action]:
         """A peer asks for newer revocations than it holds."""
@@ -101,7 +112,7 @@ class Meetings:
             return [Say(peer, Want(network=self.state.network, revocations=ours))]
         return self._teach(peer)
 
-    def revocations_changed(self, unix_now: float) -> list[Action]:
+    def revocations_changed(self, now: float, unix_now: float) -> list[Action]:
         """Newer revocations are held: judge everybody again, then tell those who hold less."""
         actions: list[Action] = []
         for peer, credential in list(self.accepted.items()):
@@ -112,7 +123,7 @@ class Meetings:
         for peer, (session, meet, _) in list(self._waiting.items()):
             if meet.revocations <= self.state.revocation_revision:
                 del self._waiting[peer]
-                actions += self._judge(peer, session, meet, unix_now)
+                actions += self._judge(peer, session, meet, now, unix_now)
         for peer in list(self.accepted):
             actions += self._teach(peer)
         return actions
@@ -141,7 +152,7 @@ class Meetings:
         for peer, (session, meet, deadline) in list(self._waiting.items()):
             if now >= deadline:
                 del self._waiting[peer]
-                actions += self._judge(peer, session, meet, unix_now)
+                actions += self._judge(peer, session, meet, now, unix_now)
         for peer, credential in list(self.accepted.items()):
             if credential.expires is not None and unix_now > credential.expires:
                 actions += self._drop(peer, Refusal.EXPIRED)
@@ -160,7 +171,9 @@ class Meetings:
         message = Revocations(network=self.state.network, object=self.state.revocations_object)
         return [Say(peer, message)]
 
-    def _judge(self, peer: bytes, session: int, meet: Meet, unix_now: float) -> list[Action]:
+    def _judge(
+        self, peer: bytes, session: int, meet: Meet, now: float, unix_now: float
+    ) -> list[Action]:
         try:
             credential = self.state.judge(peer, meet.credential, unix_now)
         except RefusedCredential as refused:
@@ -169,7 +182,8 @@ class Meetings:
         if held is not None and held.serial > credential.serial:
             credential = held
         self.accepted[peer] = credential
-        return [*self.open(peer, session), Accept(peer, credential)]
+        opening = self.open(peer, session, now, is_missing=held is not None)
+        return [*opening, Accept(peer, credential)]
 
     def _drop(self, peer: bytes, reason: Refusal) -> list[Action]:
         if self.accepted.pop(peer, None) is None:

@@ -181,7 +181,7 @@ class Networks(Part):
         if peer.is_live:
             session = peer.sessions.current
             assert session is not None
-            self.run(joined, joined.meetings.open(fingerprint, session), now)
+            self.run(joined, joined.meetings.open(fingerprint, session, now, is_missing=True), now)
             return
         peer.since = now
         self.relays.want(peer, now)
@@ -260,7 +260,7 @@ class Networks(Part):
             if peer.fingerprint == joined.controller:
                 join.ask(self, joined, peer, now)
             elif initiator and joined.state.roster.get(peer.fingerprint) is not None:
-                self.run(joined, joined.meetings.open(peer.fingerprint, session), now)
+                self.run(joined, joined.meetings.open(peer.fingerprint, session, now), now)
 
     def session_lost(self, peer: Peer, now: float) -> None:
         peer.is_wanted = False

@@ -40,4 +40,4 @@ def _meet_again(networks: Networks, joined: Joined, now: float) -> None:
         peer = networks.core.peers.get(fingerprint)
         joined.meetings.forget(fingerprint)
         if peer is not None and peer.sessions.current is not None:
-            networks.run(joined, joined.meetings.open(fingerprint, peer.sessions.current), now)
+            networks.run(joined, joined.meetings.open(fingerprint, peer.sessions.current, now), now)

@@ -28,4 +28,4 @@ def handle(networks: Networks, peer: Peer, message: Revocations, now: float) -> 
         return
     networks.refresh(joined)
     unix_now = networks.core.settings.unix_now()
-    networks.run(joined, joined.meetings.revocations_changed(unix_now), now)
+    networks.run(joined, joined.meetings.revocations_changed(now, unix_now), now)

@@ -23,7 +23,7 @@ def said(actions: list[Action]) -> list[object]:
 
 
 def meet_of(meetings: Meetings, peer: Identity) -> Meet:
-    (message,) = said(meetings.open(peer.fingerprint, SESSION))
+    (message,) = said(meetings.open(peer.fingerprint, SESSION, 0.0))
     assert isinstance(message, Meet)
     return message
 
@@ -47,9 +47,9 @@ def test_a_meeting_is_opened_once_in_a_session() -> None:
     authority = Authority()
     _, meetings = member_of(authority)
     bob = authority.identity()
-    assert meetings.open(bob.fingerprint, 1)
-    assert not meetings.open(bob.fingerprint, 1)
-    assert meetings.open(bob.fingerprint, 2)
+    assert meetings.open(bob.fingerprint, 1, 0.0)
+    assert not meetings.open(bob.fingerprint, 1, 0.0)
+    assert meetings.open(bob.fingerprint, 2, 0.0)
 
 
 def test_a_stranger_hears_one_refusal_whatever_is_wrong() -> None:
@@ -75,7 +75,7 @@ def test_a_meet_that_knows_more_waits_for_the_revocations() -> None:
     (message,) = said(taught)
     assert isinstance(message, Revocations)
     assert at_bob.state.take_revocations(message.object)
-    assert any(isinstance(each, Accept) for each in at_bob.revocations_changed(0))
+    assert any(isinstance(each, Accept) for each in at_bob.revocations_changed(0, 0))
 
 
 def test_a_meet_is_judged_by_what_is_held_when_nothing_comes() -> None:
@@ -109,7 +109,7 @@ def test_a_revoked_member_is_dropped_and_the_word_spreads() -> None:
         meet = Meet(network=authority.network, revocations=0, credential=authority.credential(peer))
         at_bob.receive_meet(peer.fingerprint, SESSION, meet, now=0, unix_now=0)
     at_bob.state.take_revocations(authority.revocations(1, {alice.fingerprint: 1}))
-    actions = at_bob.revocations_changed(0)
+    actions = at_bob.revocations_changed(0, 0)
     assert Drop(alice.fingerprint, Refusal.REVOKED) in actions
     told = [action.peer for action in actions if isinstance(action, Say)]
     assert told == [carol.fingerprint]
@@ -150,3 +150,21 @@ def test_a_newer_credential_from_the_roster_renews_the_acceptance() -> None:
         Accept(alice.fingerprint, newer)
     ]
     assert not meetings.credential_changed(alice.fingerprint, newer)
+
+
+def test_a_meeting_that_missed_its_aim_is_repeated_and_ends() -> None:
+    """One came while the other was no member yet: both get there by repeating, and then stop."""
+    authority = Authority()
+    alice, at_alice = member_of(authority)
+    bob, at_bob = member_of(authority)
+    meet_of(at_alice, bob)  # refused by bob, who was not ready
+    meet = meet_of(at_bob, alice)
+    taken = at_alice.receive_meet(bob.fingerprint, SESSION, meet, now=0.1, unix_now=0)
+    assert not said(taken)  # alice has shown hers already; bob would wait for ever
+    assert not at_bob.open(alice.fingerprint, SESSION, 0.5, is_missing=True)
+    (again,) = said(at_bob.open(alice.fingerprint, SESSION, 2.2, is_missing=True))
+    assert isinstance(again, Meet)
+    (answer,) = said(at_alice.receive_meet(bob.fingerprint, SESSION, again, now=2.3, unix_now=0))
+    assert isinstance(answer, Meet)
+    last = at_bob.receive_meet(alice.fingerprint, SESSION, answer, now=2.4, unix_now=0)
+    assert [type(action) for action in last] == [Accept]
