@@ -179,6 +179,12 @@ class Mesh:
         """Whether one ping is answered."""
         return self.ping(name, target, *options, wait_s=wait_s).returncode == 0
 
+    def segment_on_the_wire(self, name: str) -> None:
+        """Have a host's kernel cut trains of datagrams before the wire, as most hardware does."""
+        host = self.nodes[name].host
+        for link in host.ip_json("link", "show", "type", "veth"):
+            host.run(["ethtool", "-K", link["ifname"], "tx-udp-segmentation", "off"])
+
     # --- waiting --------------------------------------------------------------------------------
 
     def wait_online(self, name: str) -> None:

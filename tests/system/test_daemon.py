@@ -8,13 +8,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from l2mesh.cli.main import main as l2mesh
-from tools.lab import Lab
+from tools.lab import Lab, wait_until
 from tools.lab.daemons import Node, lab_node
 from tools.lab.host import Host
 
@@ -45,12 +46,22 @@ def test_status_of_a_lonely_node_tells_what_is_missing(node: Node) -> None:
     status = node.cli("status")
     assert (status["schema"], status["engine"], status["online"]) == (
         "l2mesh.status/1",
-        "reference",
+        "native" if find_spec("l2mesh.datapath._native") else "reference",
         False,
     )
     assert len(status["address"]) == 10 and len(status["fingerprint"]) == 52
     assert any("no world" in line for line in status["health"])
+
+
+def test_the_slow_engine_says_so_loudly(node: Node) -> None:
+    node.stop()
+    node.engine = "reference"
+    node.start()
+    wait_until(lambda: node.cli_raw("status").returncode == 0)
+    status = node.cli("status")
+    assert status["engine"] == "reference"
     assert any("reference engine" in line for line in status["health"])
+    assert "reference engine" in node.log()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -106,7 +117,6 @@ def test_local_choices_are_kept_and_wrong_ones_told(node: Node) -> None:
         ({"--world": "/nonexistent"}, "cannot read the world file"),
         ({"--world": "/etc/hostname"}, "the world file /etc/hostname cannot be used"),
         ({"--listen": "198.51.100.1:1"}, "cannot listen on 198.51.100.1:1"),
-        ({"--engine": "native"}, "the native engine is not in this release"),
     ],
 )
 def test_daemon_that_cannot_start_says_why_in_one_line(

@@ -91,6 +91,8 @@ def test_ipv6_neighbours_find_and_ping_each_other(mesh: Mesh, network: str) -> N
 
 
 def test_frames_of_1500_bytes_pass_a_wire_of_1500_whole(mesh: Mesh, network: str) -> None:
+    for name in ("alice", "bob"):
+        mesh.segment_on_the_wire(name)
     with Capture(mesh.wan.host, mesh.wan.bridge, "udp") as outer:
         whole = mesh.ping("alice", "10.9.0.2", "-M", "do", "-s", "1472", count=3)
         assert whole.returncode == 0, whole.stdout
