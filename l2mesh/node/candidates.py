@@ -28,7 +28,7 @@ __all__ = ["Candidates"]
 
 MAX_TOLD: Final = 8
 MAX_REMEMBERED: Final = 1024
-SAVE_S: Final = 30.0
+SAVE_S: Final = 0.1
 """A new endpoint that worked is written to disk within this time."""
 
 Prefixes = Callable[[], Iterable[str]]
