@@ -129,7 +129,7 @@ def test_udp_is_delivered_whole_and_in_order(engine: str) -> None:
         made.address()
         for size in ("200", "1372", "1472"):
             found = made.flow(made.a, "10.9.0.2", "-u", "-b", "10M", "-l", size)
-            assert found["packets"] > 100
+            assert found["packets"] > 100 and found["lost_percent"] < 20
         assert not made.counters()[1]["problems"]
 
 
