@@ -28,8 +28,10 @@ __all__ = ["Candidates"]
 
 MAX_TOLD: Final = 8
 MAX_REMEMBERED: Final = 1024
+FEW: Final = 64
 SAVE_S: Final = 0.1
-"""A new endpoint that worked is written to disk within this time."""
+"""A new endpoint that worked is on disk at once; where more than `FEW` are known, within this time,
+since all of them are written together."""
 
 Prefixes = Callable[[], Iterable[str]]
 
@@ -108,6 +110,8 @@ class Candidates(Part):
         while len(self.remembered) > MAX_REMEMBERED:
             del self.remembered[next(iter(self.remembered))]
         self._save_at = self._save_at or now + SAVE_S
+        if len(self.remembered) <= FEW:
+            self.save()
 
     def local_endpoints_changed(self, now: float) -> None:
         """We may have moved: ask everybody along the present paths, which shows our new place."""

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 MAX_NETWORKS: Final = 256
 EXPIRY_CHECK_S: Final = 5.0
 SAVE_ROSTER_S: Final = 0.5
+SMALL_ROSTER: Final = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -134,12 +135,15 @@ class Networks(Part):
         self.core.emit(Persist(network_file(joined.network), write_network(joined)))
         self.core.emit(NetworkChanged(joined.network))
 
-    def keep_soon(self, joined: Joined, now: float) -> None:
-        """As `keep`, within half a second: for what the controller can tell again.
+    def keep_roster(self, joined: Joined, now: float) -> None:
+        """As `keep` after a change of the roster; a large one within half a second.
 
         The file holds the whole roster, and a roster of thousands changes many times a second.
         """
-        joined.save_at = joined.save_at or now + SAVE_ROSTER_S
+        if len(joined.state.roster) <= SMALL_ROSTER:
+            self.keep(joined)
+        else:
+            joined.save_at = joined.save_at or now + SAVE_ROSTER_S
 
     def keep_all(self) -> None:
         """Write what was put off."""

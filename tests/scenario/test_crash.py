@@ -50,6 +50,20 @@ def test_a_member_killed_at_any_moment_is_one_at_once(sim: Simulation) -> None:
 
 
 @seeds(3)
+def test_a_member_killed_as_soon_as_it_knew_another_still_knows_it(sim: Simulation) -> None:
+    """No server is left that could tell it again."""
+    home(sim)
+    one, other = both = sim.nodes
+    network = sim.network_of([one])
+    other.join(network)
+    sim.run_until(lambda: sim.knows_all(one, both, network), 10)
+    sim.controllers[0].crash()
+    sim.planets[0].crash()
+    one.restart()
+    assert sim.knows_all(one, both, network)
+
+
+@seeds(3)
 def test_a_token_used_by_a_node_that_was_killed_is_not_lost(sim: Simulation) -> None:
     home(sim, nodes=1)
     [controller], [node] = sim.controllers, sim.nodes

@@ -36,7 +36,7 @@ def handle(networks: Networks, peer: Peer, message: Roster, now: float) -> None:
         _put(networks, joined, data, public, now)
     _remove(networks, joined, message.removed, now)
     roster.revision = message.revision
-    networks.keep_soon(joined, now)
+    networks.keep_roster(joined, now)
 
 
 def _put(networks: Networks, joined: Joined, data: bytes, public: bytes, now: float) -> None:
