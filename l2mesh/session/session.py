@@ -22,6 +22,7 @@ again, and a counter must never meet the same key twice.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Final
 
 from l2mesh.crypto import Cipher
@@ -91,7 +92,11 @@ class Session:
     """When the handshake was done at our end; ages count from here."""
     control_index: int
     """Our receive index for network 0."""
+    asked_at: float
+    """When the INIT came, or when we began with ours."""
     state: State = State.UNCONFIRMED
+    heard_at: float = inf
+    """When the first authentic DATA came."""
     live_since: float = 0.0
     is_spent: bool = False
     """An index carried 2^31 packets, or one that is needed was given up before: renew now."""

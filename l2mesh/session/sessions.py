@@ -110,6 +110,7 @@ class SessionSet:
         self._cookie: tuple[bytes, float] | None = None
         self._last_frame = -inf
         self._last_begun = -inf
+        self._restart_at: float | None = None
         self._gave_up = -inf
         self._outputs: deque[SessionOutput] = deque()
         self._networks = Networks(peer.fingerprint, indices, self._outputs)
@@ -175,10 +176,11 @@ class SessionSet:
             self._begin(now)
 
     def restart(self, now: float) -> None:
-        """The peer has gone silent: asks for another session, even now, each 5 s at most."""
+        """The peer has gone silent: asks for another session, each 5 s at most."""
         self._doubted = self._current
-        if self._connecting is None and now >= self._last_begun + RESTART_S:
-            self._begin(now)
+        if self._connecting is None:
+            self._restart_at = max(now, self._last_begun + RESTART_S)
+            self._renew(now)
 
     def key_spent(self, session: int, now: float) -> None:
         """An index of a session has carried 2^31 packets."""
@@ -210,6 +212,8 @@ class SessionSet:
 
     def _renewal(self) -> float | None:
         """When the current session is to be renewed, None: not at all."""
+        if self._restart_at is not None:
+            return self._restart_at
         session = self._current
         if session is None:
             return None
@@ -225,6 +229,7 @@ class SessionSet:
         return max(due, self._gave_up + RESTART_S)
 
     def _begin(self, now: float) -> None:
+        self._restart_at = None
         control_index = self._networks.allocate(now)
         if control_index is None:
             self._give_up(now)
@@ -311,6 +316,7 @@ class SessionSet:
             id=self._next_id(),
             established=established,
             is_initiator=False,
+            asked_at=now,
             born=now,
             control_index=control_index,
             ephemeral=opened.ephemeral,
@@ -327,6 +333,7 @@ class SessionSet:
             id=self._next_id(),
             established=established,
             is_initiator=True,
+            asked_at=self._last_begun,
             born=now,
             control_index=connecting.control_index,
         )
@@ -368,7 +375,10 @@ class SessionSet:
     def confirmed(self, session: int, now: float) -> None:
         """The first authentic DATA has come on a session."""
         found = self._sessions.get(session)
-        if found is not None and found.state is State.UNCONFIRMED:
+        if found is None:
+            return
+        found.heard_at = min(found.heard_at, now)
+        if found.state is State.UNCONFIRMED:
             self._stop_connecting(now)
             self._come_alive(found, now)
 
@@ -389,16 +399,19 @@ class SessionSet:
         self._enforce_cap(now)
 
     def _is_preferred(self, newer: Session, older: Session) -> bool:
-        """The crossing rule: a tie is broken by fingerprints, and only a tie."""
+        """The crossing rule: a tie is broken by fingerprints, and only a tie.
+
+        Who asks again although the older session works does so on purpose or has been started anew.
+        """
         if newer.is_initiator == older.is_initiator or older is self._doubted:
             return True
-        if newer.live_since > older.live_since + CROSSING_S:
+        if newer.asked_at >= older.heard_at or newer.live_since > older.live_since + CROSSING_S:
             return True
         return newer.is_initiator == (self._local.fingerprint < self.peer.fingerprint)
 
     def _set_current(self, session: Session) -> None:
         self._current = session
-        self._doubted = None
+        self._doubted = self._restart_at = None
         self._outputs.append(SessionCurrent(session.id))
 
     def _enforce_cap(self, now: float) -> None:
@@ -420,6 +433,7 @@ class SessionSet:
 
     def close(self, now: float) -> None:
         """Ends every session and forgets what was accepted."""
+        self._restart_at = None
         self._stop_connecting(now)
         self._networks.clear()
         for session in sorted(self._sessions.values(), key=lambda each: each is self._current):

@@ -226,11 +226,6 @@ def test_members_go_on_while_the_controller_is_dead(mesh: Mesh, network: str) ->
         wait_until(lambda name=name: mesh.joined(name, network)["revision"] == revision, LONG_S)  # type: ignore[misc]
 
 
-@pytest.mark.xfail(
-    reason="known defect: with every planet dead, a node killed soon after its first direct path"
-    " does not find that peer again",
-    strict=False,
-)
 def test_node_returns_from_its_files_while_controller_and_planet_are_dead(
     mesh: Mesh, network: str
 ) -> None:

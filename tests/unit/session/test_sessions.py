@@ -207,6 +207,32 @@ def test_after_a_restart_of_the_peer_the_newer_session_is_used_though_they_cross
     assert world.agreed()
 
 
+@pytest.mark.parametrize("first", ["a", "b"])
+@pytest.mark.parametrize("again", ["a", "b"])
+def test_a_peer_that_was_started_anew_within_seconds_is_heard(first: str, again: str) -> None:
+    world = World()
+    world.accept()
+    world.connect(getattr(world, first))
+    fresh: Host = getattr(world, again)
+    fresh = Host(again, fresh.local, world.other(fresh).local, fresh.random)
+    setattr(world, again, fresh)
+    fresh.sessions.accept(NETWORK, None, world.now)
+    world.connect(fresh)
+    assert world.agreed()
+    traffic(world, 5.0, every=1.0)
+    assert fresh.lost == 0
+
+
+@pytest.mark.parametrize("end", ["a", "b"])
+def test_a_handshake_begun_on_purpose_is_no_crossing(end: str) -> None:
+    world = connected()
+    host: Host = getattr(world, end)
+    host.sessions.key_spent(host.sessions.current or 0, world.now)
+    world.pump(host)
+    world.run(1.0)
+    assert len(host.events(SessionCurrent)) == 2 and world.agreed()
+
+
 def test_restart_begins_once_in_five_seconds() -> None:
     world = connected()
     world.drop = lambda _host, _packet: True
@@ -216,6 +242,28 @@ def test_restart_begins_once_in_five_seconds() -> None:
     world.pump(world.a)
     assert len(inits(world, world.a)) == 2
     assert world.a.sessions.current is not None
+
+
+def test_restart_asked_for_too_early_begins_later() -> None:
+    world = connected()
+    world.run(1.0)
+    world.a.sessions.restart(world.now)
+    world.pump(world.a)
+    assert len(inits(world, world.a)) == 1
+    world.run(4.5)
+    assert len(inits(world, world.a)) == 2 and world.agreed()
+    world.run(60.0)
+    assert len(inits(world, world.a)) == 2, "once"
+
+
+def test_restart_asked_for_too_early_is_spared_by_another_session() -> None:
+    world = connected()
+    world.run(1.0)
+    world.a.sessions.restart(world.now)
+    world.b.sessions.key_spent(world.b.sessions.current or 0, world.now)
+    world.pump(world.b)
+    world.run(10.0)
+    assert len(inits(world, world.a)) == 1 and world.agreed()
 
 
 # --- answering ------------------------------------------------------------------------------------
