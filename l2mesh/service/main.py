@@ -15,7 +15,7 @@ import click
 
 from l2mesh.errors import L2meshError
 from l2mesh.runtime.underlay import parse_listen
-from l2mesh.service.options import config_option, daemon_settings
+from l2mesh.service.options import DEFAULT_WORLD, config_option, daemon_settings
 from l2mesh.service.process import fail, harden, run_until_signal, set_up_log
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ __all__ = ["main"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_WORLD: Final = Path("/etc/l2mesh/world")
 DEFAULT_SOCKET: Final = Path("/run/l2mesh/node.sock")
 DEFAULT_STATE: Final = Path("/var/lib/l2mesh/node")
 STOP_WITHIN_S: Final = 4.0

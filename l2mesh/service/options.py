@@ -21,10 +21,18 @@ import click
 
 from l2mesh.errors import ConfigError
 
-__all__ = ["config_option", "daemon_settings", "log_level_option", "read_config"]
+__all__ = [
+    "DEFAULT_WORLD",
+    "config_option",
+    "daemon_settings",
+    "log_level_option",
+    "read_config",
+]
 
 ConfigT = TypeVar("ConfigT", bound=Callable[..., object])
 
+DEFAULT_WORLD: Final = Path("/etc/l2mesh/world")
+"""Used where it exists and no other is named."""
 MAX_CONFIG_BYTES: Final = 1024 * 1024
 DAEMON_COMMAND: Final = "serve"
 

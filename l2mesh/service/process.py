@@ -16,7 +16,7 @@ import click
 
 from l2mesh.errors import L2meshError
 
-__all__ = ["fail", "harden", "run_daemon", "run_until_signal", "set_up_log"]
+__all__ = ["fail", "harden", "loop_factory", "run_daemon", "run_until_signal", "set_up_log"]
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +70,12 @@ def run_until_signal(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
             loop.add_signal_handler(number, stop.set)
         await serve(stop)
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(run())
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Makes uvloop's event loops where it is installed; None: asyncio's own."""
     try:
         import uvloop  # noqa: PLC0415 - it trails new releases of CPython
     except ImportError:
