@@ -23,7 +23,7 @@ from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import ConfigError
 from l2mesh.runtime.offloads import Offloads
 
-__all__ = ["SOCKET_MARK", "Listen", "Underlay", "parse_listen"]
+__all__ = ["SOCKET_MARK", "SO_SNDBUFFORCE", "Listen", "Underlay", "parse_listen"]
 
 logger = logging.getLogger(__name__)
 
