@@ -54,7 +54,7 @@ class Candidates(Part):
 
     def ours(self) -> tuple[Endpoint, ...]:
         """At most 8 endpoints of our own: observed by planets first, then the host's addresses."""
-        observed = self.planets.observed_endpoints.values()
+        observed = self.planets.mappings.endpoints()
         endpoints = dict.fromkeys((*observed, *self.core.local_endpoints))
         return tuple(each for each in endpoints if self._is_acceptable(each))[:MAX_TOLD]
 

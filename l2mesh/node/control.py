@@ -112,7 +112,7 @@ def _receive_probe_reply(core: Core, peer: Peer, path: Path, reply: ProbeReply, 
         return
     if peer.paths.receive_reply(reply.nonce, path, now) and reply.observed is not None:
         for part in core.parts:
-            part.observed(peer, reply.observed, now)
+            part.observed(peer, path.endpoint, reply.observed, now)
 
 
 def _dispatch(core: Core, peer: Peer, session: int, channel: Channel, now: float) -> None:

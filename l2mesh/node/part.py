@@ -51,8 +51,8 @@ class Part:
     def relay_doubted(self, peer: Peer, relay: int, now: float) -> None:
         """The peer does not answer, and a relay to it may be why."""
 
-    def observed(self, peer: Peer, endpoint: Endpoint, now: float) -> None:
-        """The peer says from which endpoint it sees us."""
+    def observed(self, peer: Peer, by: Endpoint, seen: Endpoint, now: float) -> None:
+        """The peer says as which endpoint it sees us, at its own endpoint ``by``."""
 
     def held(self, peer: Peer) -> list[Held]:
         """What accompanies a PROBE to the peer."""

@@ -20,6 +20,7 @@ from l2mesh.node.effects import Persist
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
 from l2mesh.path.candidate import Kind
+from l2mesh.path.mapping import Mappings
 from l2mesh.session.handshake import Role
 from l2mesh.wire.message import Whois, WhoisReply
 
@@ -39,8 +40,8 @@ class Planets(Part):
 
     core: Core
     world: World | None = None
-    observed_endpoints: dict[bytes, Endpoint] = field(default_factory=dict)
-    """planet -> the endpoint from which it sees us"""
+    mappings: Mappings = field(default_factory=Mappings)
+    """As what the planets see us, at each of their endpoints."""
     on_claims: Claims | None = None
     """Hears WHOIS_REPLY: address, claims, now."""
     on_live: list[Callable[[Peer, float], None]] = field(default_factory=list)
@@ -126,15 +127,24 @@ class Planets(Part):
         if self.is_planet(peer.fingerprint):
             self._reached.discard(peer.fingerprint)
             log.info("planet lost: peer=%s", peer.fingerprint.hex()[:10])
-            self.observed_endpoints.pop(peer.fingerprint, None)
+            self.mappings.forget(self._endpoints(peer.fingerprint))
 
-    def observed(self, peer: Peer, endpoint: Endpoint, now: float) -> None:
+    def observed(self, peer: Peer, by: Endpoint, seen: Endpoint, now: float) -> None:
         if not self.is_planet(peer.fingerprint):
             return
-        if self.observed_endpoints.get(peer.fingerprint) != endpoint:
-            self.observed_endpoints[peer.fingerprint] = endpoint
-            if self.on_observed is not None:
-                self.on_observed(now)
+        if self.mappings.observe(by, seen, now) and self.on_observed is not None:
+            self.on_observed(now)
+
+    def _endpoints(self, fingerprint: bytes) -> list[Endpoint]:
+        """Where the world says that a planet is."""
+        if self.world is None:
+            return []
+        return [
+            endpoint
+            for planet in self.world.planets
+            if planet.identity.fingerprint == fingerprint
+            for endpoint in planet.endpoints
+        ]
 
     def _connect_all(self, now: float) -> None:
         if self.world is None:
@@ -143,5 +153,6 @@ class Planets(Part):
             if planet.identity.fingerprint == self.core.settings.identity.public.fingerprint:
                 continue
             peer = self.core.add_peer(planet.identity, now, role=Role.PLANET, always=True)
+            peer.paths.keep_all_open()
             peer.paths.add_candidates(planet.endpoints, Kind.TOLD, now)
             self.core.connect(peer, now)

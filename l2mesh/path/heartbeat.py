@@ -18,7 +18,7 @@ from typing import Final
 
 from l2mesh.datapath.interface import Path
 
-__all__ = ["BEAT_S", "DEAD_S", "Heartbeat", "Verdict"]
+__all__ = ["BEAT_S", "DEAD_S", "KEEPALIVE_S", "Heartbeat", "Verdict"]
 
 BEAT_S: Final = 1.0
 """Between two heartbeats."""

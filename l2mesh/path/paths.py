@@ -40,7 +40,8 @@ from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.errors import StateError
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 from l2mesh.path.choice import best_path
-from l2mesh.path.heartbeat import BEAT_S, DEAD_S, Heartbeat, Verdict
+from l2mesh.path.heartbeat import BEAT_S, DEAD_S, KEEPALIVE_S, Heartbeat, Verdict
+from l2mesh.path.need import Need
 from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent, SendProbe
 from l2mesh.path.probe import OpenProbes, ProbeLimiter
 from l2mesh.path.rounds import Rounds
@@ -48,10 +49,6 @@ from l2mesh.path.size import payload_size
 
 __all__ = ["PathSet", "PathState"]
 
-TRAFFIC_S: Final = 60.0
-"""A frame within this time is traffic: worth another round."""
-IDLE_S: Final = 600.0
-"""Without frames for so long there is no keep-alive, and a NAT may have closed."""
 SILENT_BEAT_S: Final = 5.0
 """Between heartbeats, and `SILENT_AGAIN_S` between reports, once no path answers."""
 SILENT_AGAIN_S: Final = 30.0
@@ -62,7 +59,6 @@ MOVED_S: Final = 1.0
 and twice that when they come by a relay."""
 _PROBE_GAP_S: Final = 0.1
 _MAX_WORKED: Final = 2
-_NEVER: Final = float("-inf")
 _NOT_DUE: Final = float("inf")
 
 
@@ -88,10 +84,8 @@ class PathSet:
         self._outputs: deque[PathOutput] = deque()
         self._doubted: dict[Path, None] = {}
         self._active: Candidate | None = None
-        self._always = False
-        self._live_at: float | None = None
-        self._frame = _NEVER
-        self._is_idle = False
+        self._need = Need()
+        self._keeps_all = False
         self._rounds = Rounds()
         self._silent_at: float | None = None
 
@@ -100,7 +94,7 @@ class PathSet:
     @property
     def state(self) -> PathState:
         """The row of the table that holds now."""
-        if self._live_at is None:
+        if self._need.live_at is None:
             return PathState.DOWN
         if self._active is None:
             return PathState.SEARCHING
@@ -148,7 +142,7 @@ class PathSet:
         paths += [candidate.path for candidate in self._by_latest_answer()[:_MAX_WORKED]]
         if self._direct:
             for candidate in self._table.direct():
-                if self._always or candidate.kind is Kind.REMEMBERED:
+                if self._need.always or candidate.kind is Kind.REMEMBERED:
                     paths.append(candidate.path)
         return tuple(dict.fromkeys(paths))
 
@@ -156,7 +150,14 @@ class PathSet:
 
     def set_always(self, always: bool) -> None:  # noqa: FBT001 - its only argument
         """Planets and controllers: keep alive for ever, others only while frames pass."""
-        self._always = always
+        self._need.always = always
+
+    def keep_all_open(self) -> None:
+        """Planets: keep every endpoint that answers open, not the one in use alone.
+
+        Each shows what the NATs before us make of it, and one of another family is a way in.
+        """
+        self._keeps_all = True
 
     def add_relay(self, path: Path, now: float) -> None:
         """Both ends and a planet have agreed on a relay; it may be used at once.
@@ -166,7 +167,7 @@ class PathSet:
         if not path.relay:
             raise StateError(f"{path} is no relay")
         relay = self._table.add(path, Kind.RELAY, now)
-        if relay is not None and self._live_at is not None:
+        if relay is not None and self._need.live_at is not None:
             self._start_round([relay], now)
         self._settle(now)
 
@@ -191,7 +192,7 @@ class PathSet:
             return
         added = [self._table.add(Path(endpoint), kind, now) for endpoint in endpoints]
         new = [candidate for candidate in added if candidate is not None]
-        if self._live_at is None:
+        if self._need.live_at is None:
             return
         if again:
             self._rounds.forgive()
@@ -200,9 +201,9 @@ class PathSet:
 
     def session_live(self, now: float) -> None:
         """There is a session (or a newer one): probes can be sealed, paths are tried."""
-        if self._live_at is not None and self._active is not None and self._silent_at is None:
+        if self._need.live_at is not None and self._active is not None and self._silent_at is None:
             return
-        if self._live_at is None:
+        if self._need.live_at is None:
             self._begin(now)
         self._silent_at = None
         self._rounds.forgive()
@@ -212,7 +213,7 @@ class PathSet:
     def session_lost(self, now: float) -> None:
         """No session is left: nothing is sent. The path in use is kept for the next handshake."""
         del now
-        self._live_at = None
+        self._need.live_at = None
         self._open.clear()
         self._heartbeat.moved()
         self._rounds.stop(self._table)
@@ -222,7 +223,7 @@ class PathSet:
 
         The engine tells that once a second for a path, so we send less there than came from it.
         """
-        if self._live_at is None or path == self.active:
+        if self._need.live_at is None or path == self.active:
             return
         candidate = self._known_or_seen(path, now)
         if candidate is None:
@@ -234,7 +235,7 @@ class PathSet:
 
     def receive_probe(self, path: Path, now: float) -> None:
         """An authentic PROBE came by this path: its NAT is open to us now, so probe back."""
-        if self._live_at is None:
+        if self._need.live_at is None:
             return
         candidate = self._known_or_seen(path, now)
         if candidate is None or not candidate.is_direct or self._has_answered(candidate, now):
@@ -252,7 +253,8 @@ class PathSet:
         if candidate.is_direct:
             self._limiter.answered(path.endpoint)
             self._rounds.forgive()
-            self._rounds.stop(self._table.direct())  # the peer has probes of its own
+            if not self._keeps_all:
+                self._rounds.stop(self._table.direct())  # the peer has probes of its own
             candidate.usable = not self._rests_on_relay()
         if candidate is self._active:
             self._heartbeat.answered(now)
@@ -266,23 +268,24 @@ class PathSet:
         """Traffic with the peer, as the engine's ``Activity`` tells it."""
         del now
         self._heartbeat.note(sent, received)
-        self._frame = max(self._frame, frame)
+        self._need.note_frame(frame)
 
     def challenge(self, now: float) -> None:
         """Ask the path in use for a sign of life, at most once a second; dead after 3 s without."""
-        if self._live_at is not None:
+        if self._need.live_at is not None:
             self._challenge_active(now)
 
     # --- time -------------------------------------------------------------------------------------
 
     def handle_timeout(self, now: float) -> None:
         """Everything that is due; calling it more often does nothing twice."""
-        if self._live_at is None:
+        if self._need.live_at is None:
             return
         for probe in self._open.expire(now):
             if probe.is_heartbeat and probe.path == self.active:
                 self._heartbeat.record(lost=True)
         self._continue_round(now)
+        self._keep_open(now)
         self._rest_when_idle(now)
         self._watch_active(now)
         self._retry(now)
@@ -291,7 +294,7 @@ class PathSet:
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is needed, if nobody reports traffic before that."""
-        if self._live_at is None:
+        if self._need.live_at is None:
             return None
         due = [self._rounds.next_timeout(self._table)]
         if self._active is None:
@@ -301,6 +304,7 @@ class PathSet:
             due.append(self._next_beat())
         if self._may_retry():
             due.append(self._rounds.retry_at)
+        due += [each.probed_at + KEEPALIVE_S for each in self._kept_beside()]
         first = min(due)
         return None if first == _NOT_DUE else first
 
@@ -319,8 +323,7 @@ class PathSet:
 
     def _begin(self, now: float) -> None:
         """A session after none: what worked in the last one has to answer anew."""
-        self._live_at = now
-        self._is_idle = False
+        self._need.begin(now)
         self._heartbeat.moved()
         for candidate in self._table.direct():
             candidate.usable = candidate is self._active
@@ -347,16 +350,14 @@ class PathSet:
         return [candidate for candidate in self._table if candidate is not self._active]
 
     def _has_traffic(self) -> bool:
-        return (
-            self._always or self._active is None or self._frame > self._rounds.retry_at - TRAFFIC_S
-        )
+        return self._active is None or self._need.has_traffic(self._rounds.retry_at)
 
     # --- the path in use --------------------------------------------------------------------------
 
     def _watch_active(self, now: float) -> None:
         if self._active is None or self._heartbeat.has_just_beaten(now):
             return
-        patience_s, keep_alive = self._patience_s(), not self._is_idle
+        patience_s, keep_alive = self._patience_s(), not self._need.is_idle
         verdict = self._heartbeat.tick(now, patience_s=patience_s, keep_alive=keep_alive)
         if verdict is Verdict.REST:
             return
@@ -439,10 +440,10 @@ class PathSet:
 
     def _rest_when_idle(self, now: float) -> None:
         """After 600 s without frames the relay takes over; the first frame starts a new search."""
-        idle = not self._is_awake(now)
-        if idle == self._is_idle:
+        idle = not self._need.is_awake(now)
+        if idle == self._need.is_idle:
             return
-        self._is_idle = idle
+        self._need.is_idle = idle
         if not idle:
             self._rounds.forgive()
             self._start_round(self._untried(), now)
@@ -452,21 +453,26 @@ class PathSet:
                 candidate.usable = False
             self._settle(now)
 
+    def _keep_open(self, now: float) -> None:
+        for candidate in self._kept_beside():
+            if now >= candidate.probed_at + KEEPALIVE_S:
+                self._probe(candidate, now)
+                candidate.probed_at = now  # though the limit may have forbidden it
+
+    def _kept_beside(self) -> list[Candidate]:
+        """Endpoints that are kept open although another one is in use."""
+        direct = self._table.direct() if self._keeps_all else []
+        return [each for each in direct if each.has_worked and each is not self._active]
+
     def _rests_on_relay(self) -> bool:
         """Whether direct paths are left alone, since their NATs may close unseen."""
-        return self._is_idle and bool(self._table.relays())
-
-    def _is_awake(self, now: float) -> bool:
-        live_at = now if self._live_at is None else self._live_at
-        return self._always or now < max(self._frame, live_at) + IDLE_S
+        return self._need.is_idle and bool(self._table.relays())
 
     def _next_beat(self) -> float:
-        at = self._heartbeat.next_beat(keep_alive=not self._is_idle)
+        at = self._heartbeat.next_beat(keep_alive=not self._need.is_idle)
         if self._silent_at is not None:
             at = max(at, self._heartbeat.last_beat + SILENT_BEAT_S)
-        if not self._is_idle and not self._always and self._live_at is not None:
-            at = min(at, max(self._frame, self._live_at) + IDLE_S)
-        return at
+        return min(at, self._need.idle_at())
 
     # --- probes -----------------------------------------------------------------------------------
 

@@ -217,6 +217,22 @@ def test_planets_are_kept_alive_for_ever() -> None:
     assert max(steps) <= 26.0 and len(times) < 3600 / 20
 
 
+def test_every_endpoint_of_a_planet_is_kept_open_once_it_answered() -> None:
+    paths = machine()
+    paths.set_always(True)
+    paths.keep_all_open()
+    paths.add_candidates([HERE.endpoint, THERE.endpoint], Kind.TOLD, 0.0)
+    for probe in probes(paths):
+        paths.receive_reply(probe.nonce, probe.path, 0.1)
+    assert active(paths) == HERE
+    paths.handle_timeout(24.0)
+    drain(paths)
+    paths.handle_timeout(25.0)
+    assert THERE in [probe.path for probe in probes(paths)]
+    paths.handle_timeout(25.1)
+    assert THERE not in [probe.path for probe in probes(paths)]
+
+
 def test_suspend_kills_no_path() -> None:
     net = Net()
     a, b = net.pair(*public())
