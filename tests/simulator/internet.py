@@ -54,16 +54,22 @@ class Packet(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Segment:
-    """Hosts that reach each other directly; the gateway leads to the segment outside."""
+    """Hosts that reach each other directly; a gateway leads to the segment outside."""
 
     name: str
     hosts: dict[str, Interface | Gateway] = field(default_factory=dict)
     gateway: Gateway | None = None
+    """For IPv4."""
+    gateway6: Gateway | None = None
+
+    def gateway_to(self, host: str) -> Gateway | None:
+        """The way out for this family of addresses."""
+        return self.gateway6 if ":" in host else self.gateway
 
 
 @dataclass(slots=True, eq=False)
 class Gateway:
-    """A NAT between two segments."""
+    """A NAT or firewall between two segments."""
 
     nat: Nat
     inside: Segment
@@ -121,6 +127,10 @@ class Internet:
         outside.hosts[nat.address] = gateway
         return inside
 
+    def wall(self, inside: Segment, nat: Nat, outside: Segment) -> None:
+        """Lead a segment's IPv6 out through a firewall, for hosts that are attached afterwards."""
+        inside.gateway6 = Gateway(nat, inside, outside)
+
     def cut(self, one: str, other: str) -> None:
         """From now on nothing passes between two hosts."""
         self._cuts.add(frozenset((one, other)))
@@ -147,6 +157,8 @@ class Internet:
     def _place(self, interface: Interface, segment: Segment, address: str) -> None:
         assert address not in segment.hosts, f"{address} is taken"
         segment.hosts[address] = interface
+        if ":" in address and segment.gateway6 is not None:
+            segment.gateway6.outside.hosts[address] = segment.gateway6
 
     def _leave(
         self,
@@ -158,13 +170,20 @@ class Internet:
     ) -> None:
         """Out of the sender's segments, up to that of the receiver."""
         segment, now = interface.segment, self.schedule.now
+        gateway: Gateway | None = None
         while (target := segment.hosts.get(destination.host)) is None:
-            gateway = segment.gateway
+            gateway = segment.gateway_to(destination.host)
             if gateway is None:
                 self._drop("unreachable", interface.owner, destination)
                 return
-            source = gateway.nat.outbound(source, destination, now)
-            segment = gateway.outside
+            outside = gateway.nat.outbound(source, destination, now)
+            if outside is None:
+                self._drop("forbidden", interface.owner, destination)
+                return
+            source, segment = outside, gateway.outside
+        if target is gateway and not gateway.nat.hairpin:
+            self._drop("hairpin", interface.owner, destination)
+            return
         if isinstance(target, Interface):
             self._enter(interface.owner, target, source, destination, data, delay)
         else:
@@ -181,7 +200,7 @@ class Internet:
     ) -> None:
         """Into the receiver's segments."""
         while isinstance(target, Gateway):
-            inside = target.nat.inbound(source, destination.port, self.schedule.now)
+            inside = target.nat.inbound(source, destination, self.schedule.now)
             host = target.inside.hosts.get(inside.host) if inside is not None else None
             if inside is None or host is None:
                 self._drop("unsolicited", sender, destination)

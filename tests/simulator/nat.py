@@ -1,14 +1,19 @@
-"""Simple NATs: what they map a source to, and what they let in.
+"""NATs and firewalls: what they map a source to, and what they let in.
+
+The words are those of RFC 4787. Every kind keeps one mapping for all destinations or makes one for
+each, and lets in whom its filter admits.
 
 | kind | mapping | who is let in |
 |---|---|---|
-| PRESERVING (``nft masquerade``) | the port stays, for all destinations | the endpoint sent to |
 | FULL_CONE | the port stays, for all destinations | anybody, once something went out |
 | ADDRESS | the port stays, for all destinations | any port of an address sent to |
+| PRESERVING (``nft masquerade``) | the port stays, for all destinations | the endpoint sent to |
 | SYMMETRIC | a random port for each destination | the endpoint sent to |
+| SEQUENTIAL | the next port for each destination | the endpoint sent to |
+| FIREWALL | none: addresses pass as they are (IPv6) | the endpoint sent to |
 
-A mapping lives 120 s after the last datagram in either direction. What is not solicited is dropped,
-as is what the inside sends to the outside address (no hairpin).
+A mapping lives 120 s after the last datagram in either direction. What is not solicited is dropped.
+What the inside sends to the outside address comes back in only where the NAT hairpins.
 """
 
 from __future__ import annotations
@@ -30,10 +35,17 @@ _LAST_RANDOM: Final = 60_000
 class NatKind(enum.Enum):
     """See the table at the top of this file."""
 
-    PRESERVING = "preserving"
     FULL_CONE = "full_cone"
     ADDRESS = "address"
+    PRESERVING = "preserving"
     SYMMETRIC = "symmetric"
+    SEQUENTIAL = "sequential"
+    FIREWALL = "firewall"
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether each destination sees another mapping."""
+        return self in (NatKind.SYMMETRIC, NatKind.SEQUENTIAL)
 
 
 @dataclass(slots=True)
@@ -45,28 +57,41 @@ class _Mapping:
 
 @dataclass(slots=True)
 class Nat:
-    """One box with one outside address."""
+    """One box with one outside address (a FIREWALL has none of its own)."""
 
     kind: NatKind
     address: str
     random: Random
     idle_s: float = IDLE_S
-    _ports: dict[int, _Mapping] = field(default_factory=dict)
-    _by_source: dict[tuple[Endpoint, Endpoint | None], int] = field(default_factory=dict)
+    hairpin: bool = False
+    """Whether the inside reaches the inside by the outside address."""
+    only_to: frozenset[str] | None = None
+    """Hosts to which UDP may go; None: all."""
+    strangers_per_s: float = 0.0
+    """How many mappings others behind this NAT make, at random times (SEQUENTIAL)."""
+    step: int = 1
+    """From one port to the next (SEQUENTIAL)."""
+    _ports: dict[Endpoint, _Mapping] = field(default_factory=dict)
+    """By the outside endpoint."""
+    _by_source: dict[tuple[Endpoint, Endpoint | None], Endpoint] = field(default_factory=dict)
+    _last_port: int = 0
+    _last_at: float = 0.0
 
-    def outbound(self, source: Endpoint, destination: Endpoint, now: float) -> Endpoint:
-        """The outside endpoint as which a datagram from the inside goes on."""
-        key = (source, destination if self.kind is NatKind.SYMMETRIC else None)
-        port = self._by_source.get(key)
-        if port is None or now - self._ports[port].used > self.idle_s:
-            port = self._map(key, now)
-        mapping = self._ports[port]
+    def outbound(self, source: Endpoint, destination: Endpoint, now: float) -> Endpoint | None:
+        """The outside endpoint as which a datagram from the inside goes on; None: it may not."""
+        if self.only_to is not None and destination.host not in self.only_to:
+            return None
+        key = (source, destination if self.kind.is_symmetric else None)
+        outside = self._by_source.get(key)
+        if outside is None or now - self._ports[outside].used > self.idle_s:
+            outside = self._map(key, now)
+        mapping = self._ports[outside]
         mapping.used = mapping.contacted[destination] = now
-        return Endpoint(self.address, port)
+        return outside
 
-    def inbound(self, source: Endpoint, port: int, now: float) -> Endpoint | None:
-        """Who inside gets a datagram that came to a port of ours; None: nobody asked for it."""
-        mapping = self._ports.get(port)
+    def inbound(self, source: Endpoint, destination: Endpoint, now: float) -> Endpoint | None:
+        """Who inside gets a datagram that came to an endpoint of ours; None: nobody asked."""
+        mapping = self._ports.get(destination)
         if mapping is None or now - mapping.used > self.idle_s:
             return None
         if not self._admits(mapping, source, now):
@@ -81,18 +106,43 @@ class Nat:
         self._ports.clear()
         self._by_source.clear()
 
-    def _map(self, key: tuple[Endpoint, Endpoint | None], now: float) -> int:
-        port = self._by_source.pop(key, None)
-        if port is not None:
-            del self._ports[port]
-        wanted = key[0].port
+    def _map(self, key: tuple[Endpoint, Endpoint | None], now: float) -> Endpoint:
+        old = self._by_source.pop(key, None)
+        if old is not None:
+            del self._ports[old]
+        outside = self._choose(key[0], now)
+        self._ports[outside] = _Mapping(key[0], now)
+        self._by_source[key] = outside
+        return outside
+
+    def _choose(self, source: Endpoint, now: float) -> Endpoint:
+        """A free outside endpoint."""
+        if self.kind is NatKind.FIREWALL:
+            return source
+        if self.kind is NatKind.SEQUENTIAL:
+            return Endpoint(self.address, self._next_port(now))
+        wanted = Endpoint(self.address, source.port)
         while self.kind is NatKind.SYMMETRIC or wanted in self._ports:
-            wanted = self.random.randrange(_FIRST_RANDOM, _LAST_RANDOM)
+            wanted = Endpoint(self.address, self.random.randrange(_FIRST_RANDOM, _LAST_RANDOM))
             if wanted not in self._ports:
                 break
-        self._ports[wanted] = _Mapping(key[0], now)
-        self._by_source[key] = wanted
         return wanted
+
+    def _next_port(self, now: float) -> int:
+        """The one after the last, those passed over that others have taken meanwhile."""
+        taken = 1
+        if not self._last_port:
+            self._last_port = self.random.randrange(_FIRST_RANDOM, _LAST_RANDOM)
+        elif self.strangers_per_s:
+            at = self._last_at + self.random.expovariate(self.strangers_per_s)
+            while at < now:
+                taken += 1
+                at += self.random.expovariate(self.strangers_per_s)
+        self._last_at = now
+        span = _LAST_RANDOM - _FIRST_RANDOM
+        offset = (self._last_port - _FIRST_RANDOM + taken * self.step) % span
+        self._last_port = _FIRST_RANDOM + offset
+        return self._last_port
 
     def _admits(self, mapping: _Mapping, source: Endpoint, now: float) -> bool:
         if self.kind is NatKind.FULL_CONE:

@@ -77,21 +77,24 @@ class Simulation:
         assert address is not None
         return address
 
-    def public_address(self) -> str:
-        """A new address on the public segment."""
+    def public_address(self, family: int = 4) -> str:
+        """A new address on the public segment; ``family`` is 4 or 6."""
         number = next(self._addresses)
-        return f"198.18.{number >> 8}.{number & 255}"
+        return f"198.18.{number >> 8}.{number & 255}" if family == 4 else f"2001:db8::{number:x}"
 
     def line(self, name: str) -> Line:
         """A good line of its own for each host: 5 to 25 ms away, with a little jitter."""
         random = self.random(f"line {name}")
         return Line(latency_s=random.uniform(0.005, 0.025), jitter_s=random.uniform(0.0, 0.005))
 
-    def lan(self, kind: NatKind) -> Segment:
-        """A new network at somebody's home, behind a NAT."""
+    def lan(self, kind: NatKind, *, outside: Segment | None = None) -> Segment:
+        """A new network at somebody's home, behind a NAT; perhaps behind another NAT's."""
         number = next(self._lans)
-        nat = Nat(kind, self.public_address(), self.random(f"nat {number}"))
-        return self.internet.put_behind(nat, self.internet.public, f"lan {number}")
+        outside = outside or self.internet.public
+        is_public = outside is self.internet.public
+        address = self.public_address() if is_public else f"100.64.{number}.1"
+        nat = Nat(kind, address, self.random(f"nat {number}"))
+        return self.internet.put_behind(nat, outside, f"lan {number}")
 
     def add_planet(self, line: Line | None = None) -> PlanetHost:
         """A planet at a public address."""
@@ -120,14 +123,19 @@ class Simulation:
         direct: bool = True,
     ) -> NodeHost:
         """A node at a public address, behind a NAT of its own, or on a segment that is there."""
-        name = f"node{len(self.nodes) + 1}"
-        node = NodeHost(name, self.internet, self.schedule, self.journal, self.given, direct=direct)
-        line = line or self.line(name)
+        node = self.add_unplugged_node(direct=direct)
+        line = line or self.line(node.name)
         if behind is None:
             node.attach(self.public_address(), self.internet.public, line)
         else:
             lan = self.lan(behind) if isinstance(behind, NatKind) else behind
             node.attach(f"192.168.7.{len(lan.hosts) + 2}", lan, line)
+        return node
+
+    def add_unplugged_node(self, *, direct: bool = True) -> NodeHost:
+        """A node without any address yet."""
+        name = f"node{len(self.nodes) + 1}"
+        node = NodeHost(name, self.internet, self.schedule, self.journal, self.given, direct=direct)
         self.nodes.append(node)
         return node
 

@@ -1,0 +1,69 @@
+"""The grid as Markdown: a matrix of times, and a line for every pair that fell short."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tools.pairs.places import Aim, Neighbours, Outcome, Pair, Place, aim_of, limit_s
+
+__all__ = ["judge", "matrix", "name_of", "neighbour_lines"]
+
+Results = Mapping[Pair, Sequence[Outcome]]
+
+GUESSED_SHARE: Final = 0.8
+"""Of the runs in which a port has to be foretold, so many must succeed."""
+MAX_PROBES: Final = 1000
+"""In a minute, of a pair."""
+
+
+def name_of(pair: Pair) -> str:
+    """For people."""
+    return pair.value if isinstance(pair, Neighbours) else f"{pair[0].value} - {pair[1].value}"
+
+
+def matrix(results: Results) -> str:
+    """One row and one column for each place; a cell tells the slowest run, or that it was relayed.
+
+    `0.5` is seconds until both ends sent directly; `3/20 8.1` that only so many runs were direct.
+    """
+    places = list(Place)
+    lines = ["| | " + " | ".join(place.value for place in places) + " |"]
+    lines.append("|---" * (len(places) + 1) + "|")
+    for row, one in enumerate(places):
+        cells = [""] * row + [_cell(results.get((one, other), ())) for other in places[row:]]
+        lines.append(f"| {one.value} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def neighbour_lines(results: Results) -> str:
+    """The pairs that are near each other."""
+    lines = ["| near each other | |", "|---|---|"]
+    lines += [f"| {near.value} | {_cell(results.get(near, ()))} |" for near in Neighbours]
+    return "\n".join(lines)
+
+
+def judge(pair: Pair, outcomes: Sequence[Outcome]) -> list[str]:
+    """What falls short of the aim; empty when all is well."""
+    aim = Aim.DIRECT if isinstance(pair, Neighbours) else aim_of(*pair)
+    limit = 3.0 if isinstance(pair, Neighbours) else limit_s(*pair)
+    soon = [each for each in outcomes if each.direct_s is not None and each.direct_s <= limit]
+    wanted = {Aim.DIRECT: 1.0, Aim.GUESSED: GUESSED_SHARE, Aim.RELAY: 0.0}[aim] * len(outcomes)
+    complaints = []
+    if len(soon) < wanted:
+        complaints.append(f"direct within {limit:g} s in {len(soon)} of {len(outcomes)}")
+    if any(each.answered_s is None or each.answered_s > 1.0 for each in outcomes):
+        complaints.append("the first answer took more than 1 s")
+    if lost := sum(each.lost for each in outcomes):
+        complaints.append(f"{lost} pings lost")
+    if (most := max((each.probes for each in outcomes), default=0)) > MAX_PROBES:
+        complaints.append(f"{most} probes in a minute")
+    return complaints
+
+
+def _cell(outcomes: Sequence[Outcome]) -> str:
+    direct = [each.direct_s for each in outcomes if each.direct_s is not None]
+    if not outcomes:
+        return "-"
+    if not direct:
+        return "relay"
+    share = "" if len(direct) == len(outcomes) else f"{len(direct)}/{len(outcomes)} "
+    return f"{share}{max(direct):.1f}"
