@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from l2mesh.cli import change, ping, program, read
+from l2mesh.cli import change, netcheck, path, ping, program, read
 from l2mesh.cli.options import anywhere
 from l2mesh.cli.output import output_option
 
@@ -32,7 +32,13 @@ def cli() -> None:
     """Join virtual Ethernet networks and see who is there."""
 
 
-for command in (*read.COMMANDS, *change.COMMANDS, *ping.COMMANDS):
+for command in (
+    *read.COMMANDS,
+    *change.COMMANDS,
+    *ping.COMMANDS,
+    *path.COMMANDS,
+    *netcheck.COMMANDS,
+):
     cli.add_command(command)
 
 

@@ -13,19 +13,35 @@ import click
 
 from l2mesh.cli.options import anywhere, chosen
 
-__all__ = ["clean", "is_json", "outline", "output_option", "show", "table"]
+__all__ = [
+    "ago",
+    "clean",
+    "is_json",
+    "milliseconds",
+    "outline",
+    "output_option",
+    "show",
+    "table",
+]
 
 COLUMN_GAP: Final = "  "
 LABEL_WIDTH: Final = 20
+MINUTE_S: Final = 60
+HOUR_S: Final = 3600
 NOTHING: Final = "-"
 UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
 _COLOURS: Final = {
     "ok": "green",
     "up": "green",
     "direct": "green",
+    "in use": "green",
+    "answers": "green",
     "relay": "yellow",
+    "trying": "yellow",
     "requesting": "yellow",
     "connecting": "yellow",
+    "silent": "red",
+    "dead": "red",
     "denied": "red",
     "error": "red",
     "not_found": "red",
@@ -71,6 +87,19 @@ def clean(value: object) -> str:
     if isinstance(value, list | tuple):
         return ",".join(clean(item) for item in value)
     return "".join(char if char.isprintable() else UNPRINTABLE for char in str(value))
+
+
+def milliseconds(value: float | None) -> str | None:
+    """A duration as people read it; None stays None."""
+    return None if value is None else f"{value:.1f} ms"
+
+
+def ago(seconds: float) -> str:
+    """An age in its largest sensible unit: ``3 s ago``, ``5 min ago``, ``2 h ago``."""
+    for unit, size in (("h", HOUR_S), ("min", MINUTE_S)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

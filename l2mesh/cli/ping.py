@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import click
@@ -13,43 +14,77 @@ from l2mesh.cli.output import clean, is_json, output_option, show
 
 __all__ = ["COMMANDS"]
 
-COUNT: Final = 4
+COUNT: Final = 10
+"""At most so many while the path is not direct."""
 INTERVAL_S: Final = 1.0
 
 
 @click.command()
 @click.argument("who", metavar="ADDRESS|NAME")
-@click.option("-c", "--count", type=click.IntRange(1), default=COUNT, show_default=True)
+@click.option(
+    "-c", "--count", type=click.IntRange(1), help="Ask so often, whatever the path.  [default: 10]"
+)
 @click.option(
     "-i", "--interval", type=click.FloatRange(min=0.01), default=INTERVAL_S, show_default=True
 )
+@click.option(
+    "--until-direct/--no-until-direct",
+    default=None,
+    help="Stop at the first answer by a direct path; the default without --count.",
+)
 @output_option()
 @click.pass_context
-def ping(context: click.Context, who: str, count: int, interval: float) -> None:
-    """Ask a member for an answer; succeeds if any came back."""
+def ping(
+    context: click.Context,
+    who: str,
+    count: int | None,
+    interval: float,
+    until_direct: bool | None,  # noqa: FBT001 - click passes it
+) -> None:
+    """Ask a member for an answer until the path is direct; succeeds if any came back."""
+    stops = count is None if until_direct is None else until_direct
     replies: list[dict[str, Any]] = []
-    last: Failure | None = None
-    for number in range(count):
-        began = time.monotonic()
-        try:
-            reply = ask(context, "ping", who=who)
-        except Failure as failure:
-            if failure.code != "timed_out":
-                raise
-            last = failure
+    sent, last = 0, None
+    for reply in _ask(context, who, count or COUNT, interval):
+        sent += 1
+        if isinstance(reply, Failure):
+            last = reply
             _tell(context, f"no answer from {clean(who)}")
-        else:
-            replies.append({key: value for key, value in reply.items() if key != "schema"})
-            _tell(context, _reply_line(reply))
-        if number + 1 < count:
-            time.sleep(max(0.0, interval - (time.monotonic() - began)))
-    document = {"schema": "l2mesh.ping/1", "who": who, "sent": count, "replies": replies}
-    show(context, document, [f"{count} sent, {len(replies)} answered"])
+            continue
+        replies.append({key: value for key, value in reply.items() if key != "schema"})
+        _tell(context, _reply_line(reply))
+        if stops and reply["path"] == "direct":
+            break
+    is_direct = bool(replies) and replies[-1]["path"] == "direct"
+    document = {
+        "schema": "l2mesh.ping/1",
+        "who": who,
+        "sent": sent,
+        "direct": is_direct,
+        "replies": replies,
+    }
+    show(context, document, _summary(who, sent, replies, is_direct=is_direct))
     if last is not None and not replies:
         raise last
 
 
 COMMANDS: Final = (ping,)
+
+
+def _ask(
+    context: click.Context, who: str, count: int, interval: float
+) -> Iterator[dict[str, Any] | Failure]:
+    """An answer or a time-out for each PROBE, one in each interval; other failures are raised."""
+    for number in range(count):
+        began = time.monotonic()
+        try:
+            yield ask(context, "ping", who=who)
+        except Failure as failure:
+            if failure.code != "timed_out":
+                raise
+            yield failure
+        if number + 1 < count:
+            time.sleep(max(0.0, interval - (time.monotonic() - began)))
 
 
 def _tell(context: click.Context, line: str) -> None:
@@ -61,3 +96,10 @@ def _reply_line(reply: dict[str, Any]) -> str:
     via = f" via {clean(reply['via'])}" if reply["via"] else ""
     words = f"{clean(reply['path'])}{via} {clean(reply['endpoint'])}"
     return f"answer from {clean(reply['who'])}: {words} {reply['rtt_ms']:.1f} ms"
+
+
+def _summary(who: str, sent: int, replies: list[dict[str, Any]], *, is_direct: bool) -> list[str]:
+    lines = [f"{sent} sent, {len(replies)} answered"]
+    if replies and not is_direct:
+        lines[0] += f"; not direct: `l2mesh path {clean(who)}` shows what was tried"
+    return lines

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from l2mesh.cli.ask import ask, check_network
-from l2mesh.cli.output import clean, output_option, show, table
+from l2mesh.cli.output import clean, milliseconds, output_option, show, table
 
 __all__ = ["COMMANDS"]
 
@@ -72,7 +72,7 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
         "",
     ]
     rows = [
-        (planet["address"], planet["endpoint"], _ms(planet["rtt_ms"]), planet["state"])
+        (planet["address"], planet["endpoint"], milliseconds(planet["rtt_ms"]), planet["state"])
         for planet in answer["planets"]
     ]
     lines += table(("PLANET", "ENDPOINT", "RTT", "STATE"), rows) if rows else ["no planets"]
@@ -114,7 +114,7 @@ def _peer_lines(answer: dict[str, Any]) -> list[str]:
             peer["path"],
             peer["endpoint"],
             peer["via"],
-            _ms(peer["rtt_ms"]),
+            milliseconds(peer["rtt_ms"]),
             f"{peer['loss'] * 100:.0f}%",
             peer["cipher"],
             _bytes(peer["tx_bytes"]),
@@ -146,10 +146,6 @@ def _counter_lines(answer: dict[str, Any]) -> list[str]:
     if answer["drops"]:
         lines += ["", *table(("DROPPED", "COUNT"), sorted(answer["drops"].items()))]
     return lines
-
-
-def _ms(value: float | None) -> str | None:
-    return None if value is None else f"{value:.1f} ms"
 
 
 def _bytes(count: float) -> str:

@@ -107,8 +107,7 @@ def _receive_record(
 
 
 def _receive_probe_reply(core: Core, peer: Peer, path: Path, reply: ProbeReply, now: float) -> None:
-    if (ping := core.pings.get(reply.nonce)) is not None:
-        core.pings[reply.nonce] = (ping[0], now, path)
+    if core.pings.answer(reply.nonce, path, reply.observed, now):
         return
     if peer.paths.receive_reply(reply.nonce, path, now) and reply.observed is not None:
         for part in core.parts:

@@ -34,6 +34,7 @@ from l2mesh.node import control, handshakes, pump
 from l2mesh.node.effects import CoreOutput
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
+from l2mesh.node.pings import Pings
 from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
 from l2mesh.session.handshake import Role
@@ -90,8 +91,7 @@ class Core:
     handlers: dict[type, Handler] = field(default_factory=dict)
     initiations: dict[int, bytes] = field(default_factory=dict)
     """Handshake number -> peer, to find whom a RESPONSE or COOKIE is for."""
-    pings: dict[int, tuple[float, float | None, Path | None]] = field(default_factory=dict)
-    """PROBE nonce of a ping -> (sent, answered, path)."""
+    pings: Pings = field(init=False)
     limiter: ProbeLimiter = field(default_factory=ProbeLimiter)
     outputs: deque[CoreOutput] = field(default_factory=deque)
     refused: dict[str, int] = field(default_factory=dict)
@@ -102,6 +102,7 @@ class Core:
 
     def __post_init__(self) -> None:
         self.indices = IndexAllocator(self.settings.random)
+        self.pings = Pings(self.settings.random)
 
     # --- parts ----------------------------------------------------------------------------------
 

@@ -13,21 +13,21 @@ from typing import Final
 from l2mesh.credential.world import World
 from l2mesh.errors import ConfigError, StateError
 from l2mesh.identity import address_of
-from l2mesh.node import control, show
+from l2mesh.node import control, explain, show
 from l2mesh.node.core import Settings
 from l2mesh.node.face import ReachableFace
 from l2mesh.node.files import read_network
-from l2mesh.node.joined import Options, change_option
+from l2mesh.node.joined import Joined, Options, change_option
+from l2mesh.node.netcheck import Netcheck
 from l2mesh.node.networks import Networks
 from l2mesh.node.peer import Peer
-from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
+from l2mesh.node.views import NetworkView, PathView, PeerView, PingResult, PlanetView
 from l2mesh.wire.control import Probe, encode_records
 
 __all__ = ["Node"]
 
 log = logging.getLogger(__name__)
 
-MAX_PINGS: Final = 64
 MAX_ADDRESSES: Final = 4096
 
 
@@ -85,19 +85,20 @@ class Node(ReachableFace):
 
         Raises ConfigError when nobody or more than one is meant, StateError while there is no path.
         """
-        peer = self._find(who, now)
-        if len(self.core.pings) >= MAX_PINGS:
-            del self.core.pings[next(iter(self.core.pings))]
-        nonce = int.from_bytes(self.core.settings.random(8), "big")
+        peer = self._connect(who, now)
         if not peer.is_live or peer.path is None:
             raise StateError(f"no session with {who} yet", hint="it is being set up; try again")
-        self.core.pings[nonce] = (now, None, None)
+        nonce = self.core.pings.open(now)
         control.say(self.core, peer, encode_records([Probe(nonce)]))
         return nonce
 
     def ping_result(self, ping: int) -> PingResult | None:
         """The answer to a ping, if it has come."""
         return show.ping_result(self, ping)
+
+    def netcheck(self) -> Netcheck:
+        """A check of what planets answer, to be driven by the caller."""
+        return Netcheck(self.core, self.planets)
 
     # --- questions ------------------------------------------------------------------------------
 
@@ -119,6 +120,10 @@ class Node(ReachableFace):
         """All peers but the planets."""
         return show.peers(self)
 
+    def path(self, who: str, now: float) -> PathView:
+        """All ways to a peer, and why each is or is not in use; ConfigError as in `ping`."""
+        return explain.path(self, who, now)
+
     def planet_views(self) -> list[PlanetView]:
         """All planets of the world."""
         return show.planets(self)
@@ -136,6 +141,22 @@ class Node(ReachableFace):
                 self._addresses.clear()
             self._addresses[fingerprint] = address
         return address
+
+    def find(self, who: str) -> tuple[Joined, bytes]:
+        """The one member that is called so, and a network that it is in.
+
+        Raises ConfigError when nobody or more than one is meant.
+        """
+        found = {}
+        for joined in self.networks_part.joined.values():
+            for entry in joined.state.roster.find(who):
+                found[entry.credential.fingerprint] = joined
+        if not found:
+            raise ConfigError(f"nobody here is called {who!r}", hint="l2mesh peers shows members")
+        if len(found) > 1:
+            raise ConfigError(f"{len(found)} members are called {who!r}", hint="use the address")
+        fingerprint, joined = next(iter(found.items()))
+        return joined, fingerprint
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -159,16 +180,8 @@ class Node(ReachableFace):
             if joined.state.credential is not None:
                 yield from joined.state.credential.addresses
 
-    def _find(self, who: str, now: float) -> Peer:
-        found = {}
-        for joined in self.networks_part.joined.values():
-            for entry in joined.state.roster.find(who):
-                found[entry.credential.fingerprint] = joined
-        if not found:
-            raise ConfigError(f"nobody here is called {who!r}", hint="l2mesh peers shows members")
-        if len(found) > 1:
-            raise ConfigError(f"{len(found)} members are called {who!r}", hint="use the address")
-        fingerprint, joined = next(iter(found.items()))
+    def _connect(self, who: str, now: float) -> Peer:
+        joined, fingerprint = self.find(who)
         self.networks_part.connect_member(joined, fingerprint, now)
         peer = self.core.peers.get(fingerprint)
         if peer is None:

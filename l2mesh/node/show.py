@@ -12,7 +12,16 @@ from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
 if TYPE_CHECKING:
     from l2mesh.node.node import Node
 
-__all__ = ["health", "network", "peers", "ping_result", "planets"]
+__all__ = [
+    "health",
+    "name_of",
+    "network",
+    "path_kind",
+    "peers",
+    "ping_result",
+    "planets",
+    "via_of",
+]
 
 
 def network(joined: Joined) -> NetworkView:
@@ -62,15 +71,14 @@ def planets(node: Node) -> list[PlanetView]:
 
 def ping_result(node: Node, ping: int) -> PingResult | None:
     """The answer to a ping, if it has come."""
-    sent, answered, path = node.core.pings.get(ping, (0.0, None, None))
-    if answered is None or path is None:
+    answer = node.core.pings.take(ping)
+    if answer is None or answer.rtt_s is None or answer.path is None:
         return None
-    del node.core.pings[ping]
     return PingResult(
-        rtt_ms=(answered - sent) * 1000,
-        path=_kind(path),
-        endpoint=path.endpoint,
-        via=_via(node, path),
+        rtt_ms=answer.rtt_s * 1000,
+        path=path_kind(answer.path),
+        endpoint=answer.path.endpoint,
+        via=via_of(node, answer.path),
     )
 
 
@@ -101,10 +109,10 @@ def _peer(node: Node, peer: Peer) -> PeerView:
     return PeerView(
         address=node.address(peer.fingerprint),
         fingerprint=peer.fingerprint,
-        name=_name(node, peer.fingerprint),
-        path=_kind(path),
+        name=name_of(node, peer.fingerprint),
+        path=path_kind(path),
         endpoint=path.endpoint if path is not None else None,
-        via=_via(node, path),
+        via=via_of(node, path),
         rtt_ms=peer.paths.rtt_ms,
         loss=peer.paths.loss,
         cipher=cipher.name.lower() if cipher is not None else None,
@@ -114,7 +122,8 @@ def _peer(node: Node, peer: Peer) -> PeerView:
     )
 
 
-def _name(node: Node, fingerprint: bytes) -> str:
+def name_of(node: Node, fingerprint: bytes) -> str:
+    """What people call a peer; empty if nothing is known."""
     for joined in node.networks_part.joined.values():
         if joined.controller == fingerprint:
             return "controller"
@@ -123,13 +132,14 @@ def _name(node: Node, fingerprint: bytes) -> str:
     return ""
 
 
-def _kind(path: Path | None) -> str:
+def path_kind(path: Path | None) -> str:
+    """``direct``, ``relay`` or ``none``."""
     if path is None:
         return "none"
     return "relay" if path.relay else "direct"
 
 
-def _via(node: Node, path: Path | None) -> bytes | None:
+def via_of(node: Node, path: Path | None) -> bytes | None:
     """The address of the planet whose relay a path uses."""
     if path is None or not path.relay:
         return None

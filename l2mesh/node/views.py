@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from l2mesh.datapath.interface import Endpoint
+from l2mesh.path.explain import CandidateReport
 
-__all__ = ["NetworkView", "PeerView", "PingResult", "PlanetView"]
+__all__ = ["CandidateView", "NetworkView", "PathView", "PeerView", "PingResult", "PlanetView"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +71,36 @@ class PingResult:
     path: str
     endpoint: Endpoint
     via: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateView:
+    """One way to a peer."""
+
+    report: CandidateReport
+    via: bytes | None
+    """The address of the planet, where it is a relay."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathView:
+    """All ways to a peer, and which is in use."""
+
+    address: bytes
+    fingerprint: bytes
+    name: str
+    session: str
+    """``live``, ``connecting`` or ``none``."""
+    path: str
+    """``direct``, ``relay`` or ``none``."""
+    endpoint: Endpoint | None
+    via: bytes | None
+    rtt_ms: float | None
+    loss: float
+    retry_s: float | None
+    """When other endpoints are tried again; None while nothing is to be gained by it."""
+    summary: str
+    """One sentence for people."""
+    told: tuple[Endpoint, ...]
+    """Our own endpoints that the peer has heard."""
+    candidates: tuple[CandidateView, ...]

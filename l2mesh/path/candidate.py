@@ -120,6 +120,10 @@ class Candidate:
     """The last PROBE_REPLY from it."""
     probed_at: float = float("-inf")
     """The last PROBE to it."""
+    probes: int = 0
+    """PROBEs sent to it."""
+    answers: int = 0
+    """PROBE_REPLYs that came back from it."""
     rtt_s: float | None = None
     """Smoothed as in RFC 6298, weight 1/8."""
     round_at: float = 0.0
@@ -140,6 +144,7 @@ class Candidate:
     def answer(self, now: float, rtt_s: float) -> None:
         """A PROBE_REPLY came back from it after ``rtt_s`` seconds; its round is over."""
         self.answered_at = now
+        self.answers += 1
         self.step = None
         if self.rtt_s is None:
             self.rtt_s = rtt_s

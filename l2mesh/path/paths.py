@@ -127,6 +127,18 @@ class PathSet:
         return tuple(relay.path for relay in self._table.relays())
 
     @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All ways to the peer that are known; to be read, not changed."""
+        return tuple(self._table)
+
+    @property
+    def retry_at(self) -> float | None:
+        """When endpoints are tried again; None while that is of no use."""
+        return (
+            self._rounds.retry_at if self._need.live_at is not None and self._may_retry() else None
+        )
+
+    @property
     def worked(self) -> tuple[Endpoint, ...]:
         """Endpoints that have answered, the latest first: worth remembering."""
         return tuple(candidate.path.endpoint for candidate in self._by_latest_answer())
@@ -482,6 +494,7 @@ class PathSet:
         if has_limit and not self._limiter.allow(candidate.path.endpoint, now):
             return
         candidate.probed_at = now
+        candidate.probes += 1
         nonce = self._open.open(candidate.path, now, is_heartbeat=is_heartbeat)
         self._outputs.append(SendProbe(nonce, candidate.path))
 

@@ -100,8 +100,21 @@ def test_ping_command_tells_path_and_endpoint(mesh: Mesh, network: str) -> None:
     wait_until(lambda: (mesh.peer("alice", "carol") or {})["name"] == "carol", PATIENCE_S)
     answer = mesh.nodes["alice"].cli("ping", "carol", "-c", "1")
     assert (answer["sent"], len(answer["replies"])) == (1, 1)
+    assert mesh.nodes["alice"].cli("ping", "carol")["sent"] == 1
+    ways = mesh.nodes["alice"].cli("path", "carol")["candidates"]
+    assert (ways[0]["state"], ways[0]["endpoint"]) == ("in_use", "192.0.2.30:9993")
+    assert mesh.nodes["alice"].cli_raw("path", "nobody").returncode == 5
     assert mesh.nodes["alice"].cli_raw("ping", "nobody", "-c", "1").returncode == 5
     assert mesh.nodes["alice"].cli_raw("ping", "0123456789", "-c", "1").returncode == 5
+
+
+def test_netcheck_tells_what_stands_in_between(mesh: Mesh) -> None:
+    found = mesh.nodes["alice"].cli("netcheck")
+    assert found["udp"] and found["blocked"] == []
+    assert found["ipv4"]["public"] == ["192.0.2.10:9993"]
+    assert found["ipv4"]["nat"] == "unknown"
+    assert any("one planet only" in sentence for sentence in found["advice"])
+    assert mesh.nodes["carol"].cli("netcheck")["ipv4"]["nat"] == "open"
 
 
 def test_relay_only_node_neither_uses_nor_offers_direct_paths(mesh: Mesh, network: str) -> None:

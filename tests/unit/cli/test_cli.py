@@ -72,6 +72,71 @@ PONG = {
     "endpoint": "192.0.2.9:9993",
     "via": None,
 }
+CANDIDATE = {
+    "path": "direct",
+    "endpoint": "192.0.2.9:9993",
+    "via": None,
+    "source": "told",
+    "state": "in_use",
+    "reason": "the direct path that answered first",
+    "probes": 7,
+    "answers": 6,
+    "probed_s_ago": 3.2,
+    "answered_s_ago": 400.0,
+    "rtt_ms": 12.34,
+}
+PATH = {
+    "schema": "l2mesh.path/1",
+    "who": "bob",
+    "address": "2222222222",
+    "fingerprint": FINGERPRINT,
+    "name": HOSTILE,
+    "session": "live",
+    "path": "relay",
+    "endpoint": "192.0.2.1:9993",
+    "via": "1111111111",
+    "rtt_ms": 12.34,
+    "loss": 0.25,
+    "retry_s": 7.4,
+    "summary": "relayed while direct paths are being tried",
+    "told": ["192.0.2.7:9993"],
+    "candidates": [
+        CANDIDATE,
+        {**CANDIDATE, "path": "relay", "via": "1111111111", "answered_s_ago": None},
+    ],
+}
+FAMILY = {
+    "works": True,
+    "has_address": True,
+    "local": ["10.0.0.5:9993"],
+    "public": ["198.51.100.7:9993"],
+    "nat": "independent",
+    "keeps_port": True,
+}
+NETCHECK = {
+    "schema": "l2mesh.netcheck/1",
+    "address": "89e92ceee5",
+    "online": True,
+    "udp": True,
+    "ipv4": FAMILY,
+    "ipv6": {**FAMILY, "works": False, "has_address": False, "public": [], "nat": None},
+    "planets": [
+        {
+            "address": "1111111111",
+            "endpoint": "192.0.2.1:9993",
+            "state": "up",
+            "udp": "answers",
+            "tcp": {"9993": "open", "443": "refused"},
+            "rtt_ms": 20.1,
+            "rtt_max_ms": 25.0,
+            "loss": 0.2,
+            "sent": 5,
+            "observed": "198.51.100.7:9993",
+        }
+    ],
+    "blocked": [],
+    "advice": ["do something about it"],
+}
 ANSWERS: dict[str, dict[str, Any]] = {
     "status": STATUS,
     "networks": {"schema": "l2mesh.networks/1", "networks": [NETWORK_ENTRY]},
@@ -82,6 +147,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "leave": {"schema": "l2mesh.leave/1", "id": NETWORK},
     "set": {"schema": "l2mesh.set/1", **NETWORK_ENTRY},
     "ping": PONG,
+    "path": PATH,
+    "netcheck": NETCHECK,
 }
 COMMANDS = [
     ["status"],
@@ -93,6 +160,8 @@ COMMANDS = [
     ["leave", NETWORK],
     ["set", NETWORK, "bridge=br0"],
     ["ping", "bob", "-c", "1"],
+    ["path", "bob"],
+    ["netcheck"],
 ]
 
 
@@ -313,6 +382,46 @@ def test_ping_succeeds_if_any_answer_came(
     assert json.loads(capsys.readouterr().out)["replies"] == []
     daemon.errors = [{"code": "not_found", "message": "nobody", "hint": ""}]
     assert main(["ping", "bob"]) == 5
+
+
+def test_ping_stops_when_the_path_is_direct(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    assert main(["ping", "bob"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 sent, 1 answered"
+    assert main(["ping", "bob", "-c", "3", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sent"] == 3
+    assert main(["ping", "bob", "-c", "3", "--until-direct", "-o", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["sent"], document["direct"]) == (1, True)
+
+
+def test_ping_that_stays_relayed_says_where_to_look(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setitem(ANSWERS, "ping", {**PONG, "path": "relay", "via": "1111111111"})
+    assert main(["ping", "bob"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "answer from bob: relay via 1111111111 192.0.2.9:9993 1.2 ms"
+    assert lines[10] == ("10 sent, 10 answered; not direct: `l2mesh path bob` shows what was tried")
+
+
+def test_path_and_netcheck_are_readable(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["path", "bob"]) == 0
+    out = capsys.readouterr().out
+    assert "relay via 1111111111 192.0.2.1:9993, 12.3 ms, 25% lost" in out
+    assert "7x, 3 s ago" in out and "6x, 7 min ago" in out
+    assert "in use" in out and "tried again in 7 s" in out
+    assert main(["netcheck"]) == 0
+    out = capsys.readouterr().out
+    assert "UDP   works, 1 of 1 planets answer" in out
+    assert "works through a NAT, outside 198.51.100.7:9993 (our own port)" in out
+    assert "IPv6  this host has no address of this kind" in out
+    assert "  - do something about it" in out
 
 
 def test_command_line_starts_without_what_it_does_not_need(daemon: FakeDaemon) -> None:

@@ -1,0 +1,98 @@
+"""``l2mesh netcheck``: what this host's network lets through, and what to do about the rest."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any, Final
+
+import click
+
+from l2mesh.cli.ask import ask
+from l2mesh.cli.output import clean, milliseconds, output_option, show, table
+
+__all__ = ["COMMANDS"]
+
+WIDTH: Final = 96
+INDENT: Final = "      "
+_NAT: Final = {
+    "independent": "it keeps one port for all destinations: direct paths are easy",
+    "sequential": "it counts on to another port for every destination: a symmetric NAT",
+    "random": "it draws another port for every destination: a symmetric NAT",
+    "unknown": "one planet alone cannot tell what kind of NAT it is",
+}
+_UDP: Final = {"no_session": "no session", "no_address": "no address"}
+
+
+@click.command()
+@output_option()
+@click.pass_context
+def netcheck(context: click.Context) -> None:
+    """Check what this host's network lets through; takes two seconds."""
+    answer = ask(context, "netcheck")
+    show(context, answer, _lines(answer))
+
+
+COMMANDS: Final = (netcheck,)
+
+
+def _lines(answer: dict[str, Any]) -> list[str]:
+    lines = [f"UDP   {_udp(answer)}"]
+    for version in (4, 6):
+        first, *more = _family(answer[f"ipv{version}"])
+        lines += [f"IPv{version}  {first}", *(f"{INDENT}{line}" for line in more)]
+    rows = [_row(planet) for planet in answer["planets"]]
+    if rows:
+        headings = ("PLANET", "ENDPOINT", "UDP", "RTT", "LOSS", "TCP", "SEES US AS")
+        lines += ["", *table(headings, rows)]
+    lines += ["", *_advice(answer["advice"])]
+    return lines
+
+
+def _udp(answer: dict[str, Any]) -> str:
+    planets = {planet["address"] for planet in answer["planets"]}
+    heard = {planet["address"] for planet in answer["planets"] if planet["udp"] == "answers"}
+    if answer["blocked"]:
+        return f"blocked: {', '.join(map(clean, answer['blocked']))}"
+    if not planets:
+        return "not checked: this node knows no planet"
+    count = f"{len(heard)} of {len(planets)} planets answer"
+    return f"works, {count}" if heard else f"no answer from any of {len(planets)} planets"
+
+
+def _family(family: dict[str, Any]) -> list[str]:
+    if not family["has_address"]:
+        return ["this host has no address of this kind"]
+    if not family["works"]:
+        return [f"no planet answers; own address {clean(family['local'])}"]
+    public = clean(family["public"])
+    if family["nat"] == "open":
+        return [f"works without a NAT, address {public}"]
+    same = " (our own port)" if family["keeps_port"] else ""
+    return [
+        f"works through a NAT, outside {public}{same}",
+        _NAT.get(family["nat"], clean(family["nat"])),
+    ]
+
+
+def _row(planet: dict[str, Any]) -> tuple[object, ...]:
+    ports = [port for port, state in planet["tcp"].items() if state == "open"]
+    return (
+        planet["address"],
+        planet["endpoint"],
+        _UDP.get(planet["udp"], planet["udp"]),
+        milliseconds(planet["rtt_ms"]),
+        f"{planet['loss'] * 100:.0f}%" if planet["sent"] else None,
+        ports or "closed",
+        planet["observed"],
+    )
+
+
+def _advice(advice: list[str]) -> list[str]:
+    if not advice:
+        return ["all is well: nothing stands in the way of direct paths"]
+    lines = ["advice"]
+    for sentence in advice:
+        lines += textwrap.wrap(
+            clean(sentence), WIDTH, initial_indent="  - ", subsequent_indent="    "
+        )
+    return lines

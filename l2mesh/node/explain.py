@@ -1,0 +1,131 @@
+"""`l2mesh path`: all ways to a peer, and why each is or is not in use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from l2mesh.datapath.interface import Endpoint
+from l2mesh.errors import ConfigError
+from l2mesh.node import show
+from l2mesh.node.peer import Peer
+from l2mesh.node.views import CandidateView, PathView
+from l2mesh.path.explain import CandidateReport, Standing
+from l2mesh.path.explain import explain as explain_paths
+
+if TYPE_CHECKING:
+    from l2mesh.node.node import Node
+
+__all__ = ["path"]
+
+
+def path(node: Node, who: str, now: float) -> PathView:
+    """The ways to a member, a planet (by address) or ``controller``; begins no session."""
+    fingerprint = _planet(node, who) or _controller(node, who) or node.find(who)[1]
+    if fingerprint == node.core.settings.identity.public.fingerprint:
+        raise ConfigError(f"{who} is this node itself")
+    peer = node.core.peers.get(fingerprint)
+    if peer is None:
+        return _no_peer(node, fingerprint)
+    reports = explain_paths(peer.paths, now)
+    active = peer.paths.active
+    session = "live" if peer.is_live else "connecting" if peer.is_wanted else "none"
+    told = node.candidates.told.get(fingerprint, ())
+    retry_at = peer.paths.retry_at
+    return PathView(
+        address=node.address(fingerprint),
+        fingerprint=fingerprint,
+        name=_name(node, fingerprint),
+        session=session,
+        path=show.path_kind(active) if peer.is_live else "none",
+        endpoint=active.endpoint if active is not None and peer.is_live else None,
+        via=show.via_of(node, active) if peer.is_live else None,
+        rtt_ms=peer.paths.rtt_ms,
+        loss=peer.paths.loss,
+        retry_s=None if retry_at is None else max(0.0, retry_at - now),
+        summary=_summary(node, peer, reports, told),
+        told=told,
+        candidates=tuple(
+            CandidateView(report, show.via_of(node, report.path)) for report in reports
+        ),
+    )
+
+
+def _no_peer(node: Node, fingerprint: bytes) -> PathView:
+    return PathView(
+        address=node.address(fingerprint),
+        fingerprint=fingerprint,
+        name=_name(node, fingerprint),
+        session="none",
+        path="none",
+        endpoint=None,
+        via=None,
+        rtt_ms=None,
+        loss=0.0,
+        retry_s=None,
+        summary="no session: nothing was sent to it lately; a frame or `l2mesh ping` begins one",
+        told=(),
+        candidates=(),
+    )
+
+
+def _summary(
+    node: Node, peer: Peer, reports: tuple[CandidateReport, ...], told: tuple[Endpoint, ...]
+) -> str:
+    """What stands in the way of something better, as far as it is known."""
+    if not peer.is_live:
+        return _why_no_session(node, peer)
+    if peer.paths.active is None:
+        return "there is a session, but no path answers just now; all of them are being tried"
+    if node.planets.is_planet(peer.fingerprint):
+        return "the planet answers"
+    if peer.paths.is_direct:
+        return "direct: no planet sees this traffic"
+    if not node.core.settings.direct:
+        return "relayed, as --relay-only wants it"
+    return f"relayed: {_why_relayed(reports, told)}"
+
+
+def _why_relayed(reports: tuple[CandidateReport, ...], told: tuple[Endpoint, ...]) -> str:
+    direct = [report for report in reports if report.path.relay == 0]
+    if not direct:
+        heard = "" if told else ", and it has heard none of ours"
+        return f"the peer has named no endpoint of its own yet{heard}"
+    if any(report.standing is Standing.TRYING for report in direct):
+        return "direct paths are being tried now"
+    if any(report.standing is Standing.DEAD for report in direct):
+        return "the direct path stopped answering; it is tried again while frames pass"
+    return (
+        f"none of the peer's {len(direct)} endpoints answers; a NAT or firewall on either side is"
+        " in the way (see `l2mesh netcheck` on both)"
+    )
+
+
+def _why_no_session(node: Node, peer: Peer) -> str:
+    if node.planets.is_planet(peer.fingerprint):
+        return "the planet does not answer: it is down, or UDP to it is blocked"
+    if not node.is_online:
+        return "no session: no planet can be reached, and the peer's last endpoints do not answer"
+    if not peer.paths.relays:
+        return "no session: no planet has a relay to the peer; it is probably offline"
+    return "no session: the peer does not answer by the relay; it is probably just gone"
+
+
+def _planet(node: Node, who: str) -> bytes | None:
+    for peer in node.planets.members():
+        if node.address(peer.fingerprint).hex() == who.lower():
+            return peer.fingerprint
+    return None
+
+
+def _controller(node: Node, who: str) -> bytes | None:
+    for joined in node.networks_part.joined.values():
+        known = joined.controller
+        if known is not None and who.lower() in {"controller", node.address(known).hex()}:
+            return known
+    return None
+
+
+def _name(node: Node, fingerprint: bytes) -> str:
+    if node.planets.is_planet(fingerprint):
+        return "planet"
+    return show.name_of(node, fingerprint)

@@ -1,0 +1,115 @@
+"""Why a candidate is or is not in use, in one word for programs and one sentence for people."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from l2mesh.datapath.interface import Path
+from l2mesh.path.candidate import Candidate
+from l2mesh.path.paths import PathSet, PathState
+
+__all__ = ["CandidateReport", "Standing", "explain"]
+
+
+class Standing(enum.Enum):
+    """What a candidate is good for now."""
+
+    IN_USE = "in_use"
+    RESERVE = "reserve"
+    """It works; another one is used."""
+    TRYING = "trying"
+    SILENT = "silent"
+    """It has been tried and has never answered."""
+    DEAD = "dead"
+    """It answered once and does so no more."""
+    UNTRIED = "untried"
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateReport:
+    """One way to a peer: what was tried there, when, and what came of it. Ages in seconds."""
+
+    path: Path
+    source: str
+    """How we know of it: a value of `Kind`."""
+    standing: Standing
+    reason: str
+    probes: int
+    """PROBEs sent there since it became known."""
+    answers: int
+    probed_age_s: float | None
+    answered_age_s: float | None
+    rtt_ms: float | None
+
+
+def explain(paths: PathSet, now: float) -> tuple[CandidateReport, ...]:
+    """All candidates of a peer: the one in use, then those that work, then the others."""
+    reports = [_report(candidate, paths, now) for candidate in paths.candidates]
+    order = list(Standing)
+    return tuple(sorted(reports, key=lambda report: order.index(report.standing)))
+
+
+def _report(candidate: Candidate, paths: PathSet, now: float) -> CandidateReport:
+    standing = _standing(candidate, paths)
+    return CandidateReport(
+        path=candidate.path,
+        source=candidate.kind.value,
+        standing=standing,
+        reason=_reason(candidate, standing, paths),
+        probes=candidate.probes,
+        answers=candidate.answers,
+        probed_age_s=now - candidate.probed_at if candidate.probes else None,
+        answered_age_s=now - candidate.answered_at if candidate.answers else None,
+        rtt_ms=None if candidate.rtt_s is None else candidate.rtt_s * 1000,
+    )
+
+
+def _standing(candidate: Candidate, paths: PathSet) -> Standing:
+    if candidate.path == paths.active:
+        return Standing.IN_USE
+    if candidate.usable:
+        return Standing.RESERVE
+    if candidate.step is not None:
+        return Standing.TRYING
+    if candidate.answers:
+        return Standing.DEAD
+    return Standing.SILENT if candidate.probes else Standing.UNTRIED
+
+
+def _reason(candidate: Candidate, standing: Standing, paths: PathSet) -> str:
+    match standing:
+        case Standing.IN_USE:
+            return _why_in_use(candidate, paths)
+        case Standing.RESERVE:
+            return _why_reserve(candidate, paths)
+        case Standing.TRYING:
+            return "being tried now"
+        case Standing.DEAD:
+            return "has answered before, and does not now"
+        case Standing.SILENT:
+            if ip_address(candidate.path.endpoint.host).is_private:
+                return "never answered: probably inside a LAN that we are not in"
+            return "never answered: a NAT or firewall in between, or nobody is there"
+        case Standing.UNTRIED:
+            if paths.state is PathState.DOWN:
+                return "not tried: there is no session in which to ask"
+            return "not tried yet"
+
+
+def _why_in_use(candidate: Candidate, paths: PathSet) -> str:
+    if paths.state is PathState.DOWN:
+        return "used last; there is no session now"
+    if not candidate.is_direct:
+        direct = any(each.usable for each in paths.candidates if each.is_direct)
+        return "a direct path is about to take over" if direct else "no direct path answers"
+    if not candidate.answers:
+        return "used last; its answer is awaited"
+    return "the direct path that answered first"
+
+
+def _why_reserve(candidate: Candidate, paths: PathSet) -> str:
+    if candidate.is_direct:
+        return "works; another direct path answered before it"
+    return "a direct path is in use" if paths.is_direct else "another relay is in use"

@@ -1,0 +1,185 @@
+"""The local API's verbs that explain: `path` and `netcheck` (documents as in ``methods.py``)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+
+from l2mesh.address import format_fingerprint
+from l2mesh.datapath.interface import Endpoint
+from l2mesh.errors import ConfigError
+from l2mesh.node.advice import Findings, advise, has_family, udp_state
+from l2mesh.node.netcheck import Netcheck, Reach, outside
+from l2mesh.node.views import CandidateView
+from l2mesh.runtime.dial import tcp_state
+from l2mesh.service.api import ApiError
+from l2mesh.wire.endpoint import format_endpoint
+
+if TYPE_CHECKING:
+    from l2mesh.service.daemon import Daemon
+
+__all__ = ["netcheck", "path"]
+
+PROBES: Final = 5
+PROBE_EVERY_S: Final = 0.2
+LAST_ANSWER_S: Final = 1.0
+"""After the last PROBE."""
+TCP_WAIT_S: Final = 1.5
+HTTPS_PORT: Final = 443
+
+
+async def path(daemon: Daemon, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """All ways to a peer, and why each is or is not in use."""
+    who = arguments.get("who")
+    if not isinstance(who, str):
+        raise ApiError("usage", "the request has no 'who'")
+    try:
+        view = daemon.node.path(who, daemon.clock())
+    except ConfigError as error:
+        raise ApiError("not_found", str(error), hint=error.hint) from None
+    return {
+        "schema": "l2mesh.path/1",
+        "who": who,
+        "address": view.address.hex(),
+        "fingerprint": format_fingerprint(view.fingerprint),
+        "name": view.name,
+        "session": view.session,
+        "path": view.path,
+        "endpoint": _endpoint(view.endpoint),
+        "via": view.via.hex() if view.via is not None else None,
+        "rtt_ms": view.rtt_ms,
+        "loss": view.loss,
+        "retry_s": view.retry_s,
+        "summary": view.summary,
+        "told": [format_endpoint(endpoint) for endpoint in view.told],
+        "candidates": [_candidate(candidate) for candidate in view.candidates],
+    }
+
+
+async def netcheck(daemon: Daemon, _: Mapping[str, Any]) -> dict[str, Any]:
+    """Asks every planet a few times; what answers, what stands in between, and what to do."""
+    findings = await _find_out(daemon)
+    return {
+        "schema": "l2mesh.netcheck/1",
+        "address": daemon.address.hex(),
+        "online": daemon.node.is_online,
+        "udp": any(reach.answers for reach in findings.reaches),
+        "ipv4": _family(findings, 4),
+        "ipv6": _family(findings, 6),
+        "planets": [_reach(daemon, reach, findings) for reach in findings.reaches],
+        "blocked": _blocked(findings),
+        "advice": list(advise(findings)),
+    }
+
+
+async def _find_out(daemon: Daemon) -> Findings:
+    check = daemon.node.netcheck()
+    tcp, reaches = await asyncio.gather(_try_tcp(daemon), _probe(daemon, check))
+    local = tuple(daemon.node.core.local_endpoints)
+    return Findings(
+        reaches=tuple(reaches),
+        nats={family: outside(reaches, local, family=family) for family in (4, 6)},
+        local=local,
+        tcp=tcp,
+        has_world=daemon.node.world is not None,
+        is_direct_allowed=not daemon.options.relay_only,
+    )
+
+
+async def _probe(daemon: Daemon, check: Netcheck) -> list[Reach]:
+    for _ in range(PROBES):
+        daemon.call(check.probe)
+        await asyncio.sleep(PROBE_EVERY_S)
+    await asyncio.sleep(LAST_ANSWER_S - PROBE_EVERY_S)
+    return check.results()
+
+
+async def _try_tcp(daemon: Daemon) -> dict[Endpoint, str]:
+    """Whether planets can be reached by TCP, at their own port and at that of HTTPS."""
+    world = daemon.node.world
+    endpoints = [each for planet in world.planets for each in planet.endpoints] if world else []
+    wanted = dict.fromkeys(
+        Endpoint(endpoint.host, port)
+        for endpoint in endpoints
+        for port in (endpoint.port, HTTPS_PORT)
+    )
+    states = await asyncio.gather(*(tcp_state(each, TCP_WAIT_S) for each in wanted))
+    return dict(zip(wanted, states, strict=True))
+
+
+# --- forms --------------------------------------------------------------------------------------
+
+
+def _candidate(candidate: CandidateView) -> dict[str, Any]:
+    report = candidate.report
+    return {
+        "path": "relay" if report.path.relay else "direct",
+        "endpoint": format_endpoint(report.path.endpoint),
+        "via": candidate.via.hex() if candidate.via is not None else None,
+        "source": report.source,
+        "state": report.standing.value,
+        "reason": report.reason,
+        "probes": report.probes,
+        "answers": report.answers,
+        "probed_s_ago": report.probed_age_s,
+        "answered_s_ago": report.answered_age_s,
+        "rtt_ms": report.rtt_ms,
+    }
+
+
+def _family(findings: Findings, version: int) -> dict[str, Any]:
+    nat = findings.nats[version]
+    return {
+        "works": any(
+            reach.answers
+            for reach in findings.reaches
+            if ip_address(reach.endpoint.host).version == version
+        ),
+        "has_address": has_family(findings, version),
+        "local": _texts(each for each in findings.local if _version(each) == version),
+        "public": _texts(nat.public) if nat is not None else [],
+        "nat": nat.kind.value if nat is not None else None,
+        "keeps_port": nat.keeps_port if nat is not None else None,
+    }
+
+
+def _reach(daemon: Daemon, reach: Reach, findings: Findings) -> dict[str, Any]:
+    host = reach.endpoint.host
+    tcp = {
+        str(port): findings.tcp.get(Endpoint(host, port), "silent")
+        for port in dict.fromkeys((reach.endpoint.port, HTTPS_PORT))
+    }
+    return {
+        "address": daemon.node.address(reach.planet).hex(),
+        "endpoint": format_endpoint(reach.endpoint),
+        "state": "up" if reach.is_live else "connecting",
+        "udp": udp_state(reach, findings),
+        "tcp": tcp,
+        "rtt_ms": min(reach.rtts_ms, default=None),
+        "rtt_max_ms": max(reach.rtts_ms, default=None),
+        "loss": reach.loss,
+        "sent": reach.sent,
+        "observed": _endpoint(reach.observed),
+    }
+
+
+def _blocked(findings: Findings) -> list[str]:
+    """What something in between drops, as far as that can be told apart from a dead planet."""
+    is_udp_silent = not any(reach.answers for reach in findings.reaches)
+    is_tcp_open = "open" in findings.tcp.values()
+    ports = sorted({reach.endpoint.port for reach in findings.reaches})
+    return [f"udp/{port}" for port in ports] if is_udp_silent and is_tcp_open else []
+
+
+def _version(endpoint: Endpoint) -> int:
+    return ip_address(endpoint.host).version
+
+
+def _texts(endpoints: Iterable[Endpoint]) -> list[str]:
+    return [format_endpoint(endpoint) for endpoint in endpoints]
+
+
+def _endpoint(endpoint: Endpoint | None) -> str | None:
+    return format_endpoint(endpoint) if endpoint is not None else None
