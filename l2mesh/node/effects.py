@@ -33,6 +33,8 @@ class ConfigureDevice:
     """Linux bridge to attach to, a local choice."""
     broadcast_route: bool
     """Send 255.255.255.255 and 224.0.0.0/4 by this device."""
+    dns: tuple[str, ...] = ()
+    """Name servers that the operator consented to."""
 
 
 @dataclass(frozen=True, slots=True)

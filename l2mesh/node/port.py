@@ -105,6 +105,7 @@ def _device(
         routes=tuple(routes),
         bridge=options.bridge,
         broadcast_route=options.broadcast_route,
+        dns=tuple(config.dns) if options.dns else (),
     )
 
 

@@ -21,7 +21,7 @@ from l2mesh.datapath.interface import PortOffloads
 from l2mesh.errors import L2meshError
 from l2mesh.node.effects import ConfigureDevice, RemoveDevice
 from l2mesh.runtime.offloads import Offloads
-from l2mesh.service import links
+from l2mesh.service import links, resolver
 from l2mesh.service.defaultroute import is_default
 from l2mesh.service.masters import Masters
 from l2mesh.service.netlink import Netlink
@@ -68,6 +68,10 @@ class Device:
     routes: frozenset[tuple[str, str | None]] = frozenset()
     refused: list[str] = field(default_factory=list)
     """Addresses and routes that the kernel did not take at the last change."""
+    servers: tuple[str, ...] = ()
+    """Name servers that were given to the host's resolver."""
+    unresolved: list[str] = field(default_factory=list)
+    """Why they are not in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +274,12 @@ class Devices:
                 links.change_routes, name, device.routes - routes, routes
             )
             device.addresses, device.routes = addresses, routes
+        servers = wanted.dns if is_free else ()
+        if servers != device.servers:
+            device.servers = servers
+            device.unresolved = await asyncio.to_thread(resolver.set_servers, name, servers)
         waits = [f"{name} waits for its bridge to appear"] if device.awaits_bridge else []
-        return device.refused + waits
+        return device.refused + device.unresolved + waits
 
     async def _recreate(self, network: int) -> list[str]:
         device = self._devices.get(network)
@@ -286,5 +294,7 @@ class Devices:
         device = self._devices.pop(network, None)
         if device is not None:
             self.ports.detach_port(network)
+            if device.servers:
+                resolver.set_servers(device.tap.name, ())
             device.tap.close()
             logger.info("device name=%s network=%016x is removed", device.tap.name, network)
