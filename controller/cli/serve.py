@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,7 +13,7 @@ from l2mesh.cli.failure import not_usage
 from l2mesh.cli.identity import show_identity
 from l2mesh.cli.options import state_of, state_option
 from l2mesh.cli.output import output_option
-from l2mesh.service.options import config_option, daemon_settings, log_level_option
+from l2mesh.service.options import carrier_options, config_option, daemon_settings, log_level_option
 
 if TYPE_CHECKING:
     from controller.service.daemon import Daemon
@@ -45,10 +45,18 @@ DEFAULT_WORLD: Final = Path("/etc/l2mesh/world")
     metavar="ADDR:PORT",
     help="Serve /healthz over HTTP there.  [default: not at all]",
 )
+@carrier_options()
 @log_level_option()
 @click.pass_context
 def serve(
-    context: click.Context, world: Path, listen: str, api: str | None, log_level: str
+    context: click.Context,
+    /,
+    *,
+    world: Path,
+    listen: str,
+    api: str | None,
+    log_level: str,
+    **carrier: Any,
 ) -> None:
     """Run the controller in the foreground."""
     from l2mesh.service.process import run_daemon
@@ -62,6 +70,7 @@ def serve(
             world=world,
             listen=parse_listen(listen),
             api=parse_listen(api) if api is not None else None,
+            **carrier,
         )
         return Daemon(options)
 

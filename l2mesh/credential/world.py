@@ -175,6 +175,10 @@ class World:
         is_newer = self.id == old.id and self.revision > old.revision
         return is_newer and signed_by.issuperset(old.signers)
 
+    def is_news_to(self, held: "World | None") -> bool:
+        """Whether it is another world than `held`, or a later one."""
+        return held is None or held.id != self.id or held.revision < self.revision
+
     def encode(self) -> bytes:
         """The bytes that `parse` reads, as they were signed."""
         return _envelope(self.body, self.signatures)

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from l2mesh.node.effects import ConfigureDevice, RemoveDevice
-from l2mesh.runtime import keylog
 from l2mesh.service.api import ApiServer
 from l2mesh.service.defaultroute import remove_rules
 from l2mesh.service.devices import Devices
 from l2mesh.service.masters import MASTERS_FILE, Masters
 from l2mesh.service.methods import method_table
 from l2mesh.service.netlink import NetlinkFailure
-from l2mesh.service.running import SLOW_ENGINE, NodeOptions, RunningNode
+from l2mesh.service.running import NodeOptions, RunningNode
 
 __all__ = ["Daemon", "Options"]
 
@@ -42,7 +41,7 @@ class Daemon(RunningNode):
             self.driver,
             Masters(self.state),
             self._device_changed,
-            offloads=self.offloads,
+            offloads=self.base.offloads,
         )
         with contextlib.ExitStack() as undo:
             undo.callback(self.release)
@@ -64,11 +63,7 @@ class Daemon(RunningNode):
 
     def health(self) -> list[str]:
         """What is wrong, one sentence each."""
-        found = [SLOW_ENGINE] if self._native is None else []
-        found += [*self._complaints, *self.node.health()]
-        if self.options.key_log is not None:
-            found.append(keylog.WARNING)
-        found += self.offloads.problems()
+        found = [*self.base.health(), *self._complaints, *self.node.health()]
         found += [
             f"network {view.id:016x}: {problem}"
             for view in self.node.networks()

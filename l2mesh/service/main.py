@@ -6,28 +6,28 @@ usage. Secrets stay out of core dumps.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from l2mesh.errors import L2meshError
 from l2mesh.runtime.underlay import parse_listen
-from l2mesh.service.options import DEFAULT_WORLD, config_option, daemon_settings
-from l2mesh.service.process import fail, harden, run_until_signal, set_up_log
+from l2mesh.service.options import (
+    DEFAULT_WORLD,
+    carrier_options,
+    config_option,
+    daemon_settings,
+    log_level_option,
+)
+from l2mesh.service.process import run_daemon
 
 if TYPE_CHECKING:
-    from l2mesh.service.daemon import Options
+    from l2mesh.service.daemon import Daemon
 
 __all__ = ["main"]
 
-logger = logging.getLogger(__name__)
-
 DEFAULT_SOCKET: Final = Path("/run/l2mesh/node.sock")
 DEFAULT_STATE: Final = Path("/var/lib/l2mesh/node")
-STOP_WITHIN_S: Final = 4.0
 
 
 @click.command(context_settings=daemon_settings("L2MESHD"))
@@ -58,79 +58,33 @@ STOP_WITHIN_S: Final = 4.0
     show_default=True,
     help="The local API.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "native", "reference"]),
-    default="auto",
-    show_default=True,
-    help="Which data path carries the frames; auto: the native one where it has been built.",
-)
-@click.option(
-    "--without",
-    multiple=True,
-    type=click.Choice(["tap_tso", "tap_uso", "udp_gso", "udp_gro"]),
-    help="An offload of the kernel not to use; may be given several times.",
-)
 @click.option("--relay-only", is_flag=True, help="Neither use nor offer direct paths.")
-@click.option(
-    "--key-log",
-    type=click.Path(path_type=Path),
-    hidden=True,
-    help="Write every key to this file: for captures of a mesh under test.",
-)
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="What goes to stderr.",
-)
+@carrier_options()
+@log_level_option()
 @click.version_option(package_name="l2mesh", prog_name="l2meshd")
-def main(  # noqa: PLR0913 - one for each option
+def main(
     *,
     state: Path,
     world: Path | None,
     listen: str,
     socket: Path,
-    engine: str,
     relay_only: bool,
-    without: tuple[str, ...],
-    key_log: Path | None,
     log_level: str,
+    **carrier: Any,
 ) -> None:
     """Attach this host to l2mesh networks: one TAP device each."""
-    set_up_log(log_level)
-    harden()
-    try:
-        from l2mesh.service.daemon import Options  # noqa: PLC0415 - not for --help
 
-        if world is None and DEFAULT_WORLD.exists():
-            world = DEFAULT_WORLD
+    def make() -> Daemon:
+        from l2mesh.service.daemon import Daemon, Options  # noqa: PLC0415 - not for --help
+
         options = Options(
             state=state,
-            world=world,
+            world=DEFAULT_WORLD if world is None and DEFAULT_WORLD.exists() else world,
             listen=parse_listen(listen),
             socket=socket,
-            engine=engine,
             relay_only=relay_only,
-            without=without,
-            key_log=key_log,
+            **carrier,
         )
-        run_until_signal(lambda stop: _serve(options, stop))
-    except L2meshError as error:
-        fail("l2meshd", error)
+        return Daemon(options)
 
-
-async def _serve(options: Options, stop: asyncio.Event) -> None:
-    from l2mesh.service.daemon import Daemon  # noqa: PLC0415
-
-    daemon = Daemon(options)
-    try:
-        await daemon.start()
-        await stop.wait()
-    finally:
-        try:
-            async with asyncio.timeout(STOP_WITHIN_S):
-                await daemon.stop()
-        except TimeoutError:  # the kernel takes the devices with the process
-            logger.error("not everything ended within %g s", STOP_WITHIN_S)  # noqa: TRY400
+    run_daemon("l2meshd", make, log_level=log_level)

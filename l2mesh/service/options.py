@@ -20,9 +20,11 @@ from typing import Any, Final, TypeVar
 import click
 
 from l2mesh.errors import ConfigError
+from l2mesh.runtime.offloads import NAMES
 
 __all__ = [
     "DEFAULT_WORLD",
+    "carrier_options",
     "config_option",
     "daemon_settings",
     "log_level_option",
@@ -56,6 +58,40 @@ def config_option() -> Callable[[ConfigT], ConfigT]:
         callback=_apply,
         help="TOML file with options; the environment and flags win over it.",
     )
+
+
+def carrier_options() -> Callable[[ConfigT], ConfigT]:
+    """Adds what is chosen of a data path: ``engine``, ``without`` and ``key_log``."""
+
+    def add(function: ConfigT) -> ConfigT:
+        for option in reversed(_CARRIER):
+            function = option(function)
+        return function
+
+    return add
+
+
+_CARRIER: Final[tuple[Callable[[Any], Any], ...]] = (
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", "native", "reference"]),
+        default="auto",
+        show_default=True,
+        help="Which data path carries the frames; auto: the native one where it has been built.",
+    ),
+    click.option(
+        "--without",
+        multiple=True,
+        type=click.Choice(NAMES),
+        help="An offload of the kernel not to use; may be given several times.",
+    ),
+    click.option(
+        "--key-log",
+        type=click.Path(path_type=Path),
+        hidden=True,
+        help="Write every key to this file: for captures of a mesh under test.",
+    ),
+)
 
 
 def log_level_option() -> Callable[[ConfigT], ConfigT]:

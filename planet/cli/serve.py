@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from l2mesh.cli.options import state_of, state_option
 from l2mesh.runtime.underlay import Listen, parse_listen
-from l2mesh.service.options import config_option, daemon_settings, log_level_option
+from l2mesh.service.options import carrier_options, config_option, daemon_settings, log_level_option
 from l2mesh.wire.endpoint import Endpoint, parse_endpoint
 from planet.cli.options import DEFAULT_STATE, PREFIX, PROGRAM, argument
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from planet.service.daemon import Daemon
 
 __all__ = ["serve"]
+
+MAX_RELAY_RATE: Final = 1_000_000_000
 
 
 def _listen_value(_: click.Context, __: click.Parameter, text: str) -> Listen:
@@ -61,10 +63,24 @@ def _no_tls(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> No
     expose_value=False,
     help="Not in this release.",
 )
+@click.option(
+    "--relay-rate",
+    type=click.IntRange(1, MAX_RELAY_RATE),
+    metavar="N",
+    help="Datagrams a second that are relayed for one node at most.  [default: 500000]",
+)
+@carrier_options()
 @log_level_option()
 @click.pass_context
 def serve(
-    context: click.Context, listen: Listen, advertise: tuple[Endpoint, ...], log_level: str
+    context: click.Context,
+    /,
+    *,
+    listen: Listen,
+    advertise: tuple[Endpoint, ...],
+    relay_rate: int | None,
+    log_level: str,
+    **carrier: Any,
 ) -> None:
     """Serve in the foreground until SIGTERM."""
     from l2mesh.service.process import run_daemon
@@ -72,6 +88,13 @@ def serve(
     def make() -> Daemon:
         from planet.service.daemon import Daemon, Options
 
-        return Daemon(Options(state=state_of(context), listen=listen, advertise=advertise))
+        options = Options(
+            state=state_of(context),
+            listen=listen,
+            advertise=advertise,
+            relay_rate=relay_rate,
+            **carrier,
+        )
+        return Daemon(options)
 
     run_daemon(PROGRAM, make, log_level=log_level)

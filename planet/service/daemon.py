@@ -9,27 +9,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import compress
-from pathlib import Path
 from typing import Any, Final
 
 from l2mesh.address import format_address
 from l2mesh.credential.world import World
-from l2mesh.crypto import SodiumCrypto
-from l2mesh.datapath.reference.engine import ReferenceEngine
+from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.errors import ConfigError
 from l2mesh.identity import address_of
-from l2mesh.node.core import Settings
-from l2mesh.runtime.clock import boot_clock
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.underlay import Listen, Underlay
 from l2mesh.service.addresses import source_towards
 from l2mesh.service.api import ApiServer, Method
-from l2mesh.service.state import StateDirectory
+from l2mesh.service.foundation import DaemonOptions, Foundation
 from l2mesh.session.handshake import Role
 from l2mesh.wire.endpoint import Endpoint, format_endpoint
 from planet.core import PlanetCore, PlanetEffect, RememberClaims
@@ -45,14 +40,14 @@ _ROUTE_PROBES: Final = (Endpoint("192.0.2.1", 9), Endpoint("2001:db8::1", 9))
 """Addresses for documentation: nothing is sent there, but the kernel picks a source for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DaemonOptions):
     """What the operator chose."""
 
-    state: Path
-    listen: Listen
     advertise: tuple[Endpoint, ...] = ()
     """Where nodes find us, for a world that is made now; empty: our own addresses."""
+    relay_rate: int | None = None
+    """Datagrams a second that are relayed for one client at most; None: as the engine has it."""
 
 
 class Daemon:
@@ -60,28 +55,22 @@ class Daemon:
 
     def __init__(self, options: Options) -> None:
         """Takes state, identity, port and world; ConfigError when one of them cannot be had."""
-        self.clock = boot_clock
-        self.crypto = SodiumCrypto()
         with contextlib.ExitStack() as undo:
-            self.state = StateDirectory(options.state)
-            self.state.lock()
-            undo.callback(self.state.close)
-            self.identity = self.state.identity(self.crypto, os.urandom)
-            held = own_world(self.state, self.identity, self.crypto)
-            self.underlay = Underlay(options.listen)
-            undo.callback(self.underlay.close)
+            self.base = Foundation(options, bounds=_bounds(options.relay_rate))
+            undo.callback(self.base.close)
+            self.clock, self.identity = self.base.clock, self.base.identity
+            self.engine = self.base.engine
+            held = own_world(self.base.state, self.identity, self.base.crypto)
             self.world = held or self._make_world(options)
-            self.claims = ClaimsFile(self.state)
-            self.engine = ReferenceEngine(self.crypto, os.urandom)
-            self.core = PlanetCore(self._settings(), self.claims.read())
-            self.driver: Driver[PlanetEffect] = Driver(
-                self.engine, self.core, self.underlay, self.clock, self._carry_out
-            )
+            self.claims = ClaimsFile(self.base.state)
+            settings = self.base.settings(role=Role.PLANET, watch=False)
+            self.core = PlanetCore(settings, self.claims.read())
+            self.driver: Driver[PlanetEffect] = self.base.drive(self.core, self._carry_out)
             self.api = ApiServer(
                 options.state / SOCKET, {"status": Method(self._status, writes=True)}
             )
             undo.pop_all()
-        self.address = address_of(self.identity.fingerprint, self.crypto) or b""
+        self.address = address_of(self.identity.fingerprint, self.base.crypto) or b""
         if held is not None and options.advertise:
             _warn_of_others(held, self.identity.fingerprint, options.advertise)
 
@@ -94,7 +83,7 @@ class Daemon:
         logger.info(
             "address=%s listens on port=%d, the world names %s",
             format_address(self.address),
-            self.underlay.port,
+            self.driver.underlay.port,
             shown,
         )
 
@@ -104,9 +93,8 @@ class Daemon:
         self.core.close(self.clock())
         self.driver.pump()
         self.driver.close()
-        self.underlay.close()
         self.claims.close()
-        self.state.close()
+        self.base.close()
         logger.info("stopped")
 
     async def _status(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,6 +103,7 @@ class Daemon:
         return {
             "schema": "l2mesh.planet_status/1",
             "address": format_address(self.address),
+            "engine": self.engine.name,
             "sessions": self.core.sessions,
             "relays": self.core.relays,
             "relayed_bytes": counters.get("relayed_bytes", 0),
@@ -123,32 +112,30 @@ class Daemon:
             "world_revision": self.world.revision,
             "counters": {**counters, **self.driver.counters(), **self.core.core.refused},
             "drops": {str(reason): count for reason, count in self.engine.drops().items()},
+            "health": self.base.health(),
         }
 
     def _carry_out(self, effect: PlanetEffect) -> None:
         if isinstance(effect, RememberClaims):
             self.claims.append(effect.rows)
 
-    def _settings(self) -> Settings:
-        return Settings(
-            identity=self.identity,
-            crypto=self.crypto,
-            random=os.urandom,
-            unix_now=time.time,
-            activity=self.engine.activity,
-            role=Role.PLANET,
-            watch=False,
-        )
-
     def _make_world(self, options: Options) -> World:
-        endpoints = options.advertise or _own_endpoints(options.listen, self.underlay)
-        return own_endpoints_world(self.state, self.identity, endpoints, self.crypto, os.urandom)
+        endpoints = options.advertise or _own_endpoints(options.listen, self.base.underlay)
+        state, crypto = self.base.state, self.base.crypto
+        return own_endpoints_world(state, self.identity, endpoints, crypto, os.urandom)
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
         for planet in self.world.planets:
             if planet.identity.fingerprint == self.identity.fingerprint:
                 return planet.endpoints
         return ()
+
+
+def _bounds(relay_rate: int | None) -> Bounds:
+    """Those of the engine; half a second's worth may come at once."""
+    if relay_rate is None:
+        return Bounds()
+    return Bounds(relay_rate=relay_rate, relay_burst=max(1, relay_rate // 2))
 
 
 def _own_endpoints(listen: Listen, underlay: Underlay) -> tuple[Endpoint, ...]:

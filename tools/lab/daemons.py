@@ -124,6 +124,7 @@ class Planet(Daemon):
         listen: str = f"[::]:{UNDERLAY_PORT}",
         advertise: Sequence[str] | None = None,
         tls: Sequence[str] = (),
+        engine: str = "auto",
     ) -> None:
         """`advertise` and `tls` are `address:port` each.
 
@@ -136,6 +137,7 @@ class Planet(Daemon):
         if advertise is not None:
             self.endpoints = list(advertise)
         self.tls = list(tls)
+        self.engine = engine
 
     @property
     def world(self) -> Path:
@@ -148,6 +150,7 @@ class Planet(Daemon):
 
     def daemon_arguments(self) -> list[Argument]:
         arguments: list[Argument] = ["serve", "--state", self.state, "--listen", self.listen]
+        arguments += ["--engine", self.engine]
         for advertised in self.endpoints:
             arguments += ["--advertise", advertised]
         for further in self.tls:

@@ -69,8 +69,8 @@ impl Default for Bounds {
             handshake_upcalls: 256,
             guard_burst: 5,
             guard_prefixes: 4096,
-            relay_rate: 20_000,
-            relay_burst: 10_000,
+            relay_rate: 500_000,
+            relay_burst: 250_000,
         }
     }
 }

@@ -29,13 +29,25 @@ impl TokenBucket {
         self.take_all(now, 1)
     }
 
-    /// Whether `count` more events may pass now; if so they are paid for.
-    pub fn take_all(&mut self, now: f64, count: usize) -> bool {
-        let count = count as f64;
+    /// How many of `count` events may pass now, one after the other; they are paid for.
+    pub fn take_some(&mut self, now: f64, count: usize) -> usize {
+        self.fill(now);
+        let passing = count.min(self.tokens as usize);
+        self.tokens -= passing as f64;
+        passing
+    }
+
+    fn fill(&mut self, now: f64) {
         if now > self.filled {
             self.tokens = self.burst.min(self.tokens + (now - self.filled) * self.rate);
             self.filled = now;
         }
+    }
+
+    /// Whether `count` more events may pass now; if so they are paid for.
+    pub fn take_all(&mut self, now: f64, count: usize) -> bool {
+        let count = count as f64;
+        self.fill(now);
         let passes = self.tokens >= count;
         if passes {
             self.tokens -= count;

@@ -120,7 +120,7 @@ impl Relays {
     ) {
         let Some(Client { bucket, .. }) = self.clients.get_mut(&client) else { return };
         let count = train.len().div_ceil(stride);
-        let passed = (0..count).take_while(|_| bucket.take(now)).count();
+        let passed = bucket.take_some(now, count);
         journal.counters.drop_many(DropReason::RelayRate, (count - passed) as u64);
         if passed == 0 {
             return;

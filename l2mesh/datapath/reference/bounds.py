@@ -38,6 +38,6 @@ class Bounds:
     """INITs at once from one source prefix while under load."""
     guard_prefixes: int = 4096
     """Source prefixes remembered while under load; INITs of further ones are refused."""
-    relay_rate: int = 20_000
+    relay_rate: int = 500_000
     """Datagrams a second that a planet forwards for one client."""
-    relay_burst: int = 10_000
+    relay_burst: int = 250_000

@@ -32,7 +32,8 @@ def world_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(state: Path, world: Path) -> Options:
-    return Options(state, world, Listen("127.0.0.1", 0), Listen("127.0.0.1", 0))
+    anywhere = Listen("127.0.0.1", 0)
+    return Options(state=state, world=world, listen=anywhere, api=anywhere)
 
 
 async def ask(state: Path, verb: str, **arguments: Any) -> dict[str, Any]:

@@ -1,21 +1,29 @@
 """The planet's files and command line, without a running planet."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from l2mesh.address import format_fingerprint
+from l2mesh.cli.client import request
 from l2mesh.crypto import SodiumCrypto
 from l2mesh.errors import ConfigError
+from l2mesh.identity import Identity
+from l2mesh.runtime.carrier import SLOW_ENGINE
 from l2mesh.runtime.underlay import Listen
 from l2mesh.service.state import StateDirectory
 from planet.directory import FirstClaim
 from planet.main import main
 from planet.service.claims import ClaimsFile
-from planet.service.daemon import Daemon, Options
+from planet.service.daemon import SOCKET, Daemon, Options
 
 CRYPTO = SodiumCrypto()
+KEYS = [(44, 13, "-"), (6675, 2, "--")]
+"""Private keys whose public identity begins so, by a search that anybody can repeat."""
 CLAIMS = [FirstClaim(bytes([number]) * 5, bytes([number]) * 128) for number in range(1, 5)]
 
 
@@ -106,6 +114,23 @@ def test_world_under_another_key_is_above_the_one_held(
     key.chmod(0o644)
     status, _, errors = run(capsys, *create)
     assert status == 1 and errors.startswith("error: ") and "hint: run: chmod 600" in errors
+
+
+@pytest.mark.parametrize(("exchange", "seed", "dashes"), KEYS)
+def test_public_identity_may_begin_with_a_dash(
+    state: Path, capsys: pytest.CaptureFixture[str], exchange: int, seed: int, dashes: str
+) -> None:
+    keys = (number.to_bytes(32, "big") for number in (exchange, seed))
+    dashed = Identity.from_keys(*keys, CRYPTO).public
+    other = json.loads(run(capsys, "identity", "--state", state, "-o", "json")[1])
+    out, named = state.parent / "out", [f"{dashed.text()}@192.0.2.1:1"]
+    named.append(f"{other['public']}@192.0.2.2:2")
+    assert named[0].startswith(dashes)
+    for words in (["--out", out, *named], [*named, "--out", out]):
+        assert run(capsys, "world", "create", "--state", state, *words)[0] == 0
+    made = json.loads(run(capsys, "world", "show", out, "-o", "json")[1])
+    fingerprints = [planet["fingerprint"] for planet in made["planets"]]
+    assert fingerprints == [format_fingerprint(dashed.fingerprint), other["fingerprint"]]
 
 
 @pytest.mark.parametrize(
@@ -215,8 +240,27 @@ def test_damaged_world_file_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert run(capsys, "world", "show", tmp_path / "none")[0] == 1
 
 
-def options(state: Path) -> Options:
-    return Options(state=state, listen=Listen("127.0.0.1", 0))
+def options(state: Path, engine: str = "auto") -> Options:
+    return Options(state=state, listen=Listen("127.0.0.1", 0), engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_status_says_which_engine_relays(state: Path, engine: str) -> None:
+    if engine == "native":
+        pytest.importorskip("l2mesh.datapath.native", reason="the native engine is not built")
+
+    async def ask() -> dict[str, Any]:
+        daemon = Daemon(options(state, engine))
+        await daemon.start()
+        try:
+            return await asyncio.to_thread(request, str(state / SOCKET), "status", {}, timeout_s=10)
+        finally:
+            await daemon.stop()
+
+    status = asyncio.run(ask())
+    assert status["engine"] == engine
+    assert status["health"] == ([SLOW_ENGINE] if engine == "reference" else [])
+    assert (status["sessions"], status["relays"], status["relayed_bytes"]) == (0, 0, 0)
 
 
 def test_planet_cannot_start_in_a_world_without_itself(

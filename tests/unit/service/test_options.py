@@ -70,8 +70,8 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_daemon_that_cannot_start_says_so_in_one_line(
     arguments: tuple[str, ...], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("l2mesh.service.main.harden", lambda: None)
-    monkeypatch.setattr("l2mesh.service.main.set_up_log", lambda level: None)
+    monkeypatch.setattr("l2mesh.service.process.harden", lambda: None)
+    monkeypatch.setattr("l2mesh.service.process.set_up_log", lambda level: None)
     result = CliRunner().invoke(main, ["--state", str(tmp_path / "state"), *arguments])
     assert result.exit_code == 1
     assert result.stderr.startswith(f"l2meshd: error: {line}")

@@ -1,0 +1,131 @@
+"""What every daemon stands on: its state directory, its identity, its sockets and its engine.
+
+A daemon puts its own core on top. Whatever cannot be had is said before anything is served, and
+what was taken is let go in the reverse order, the state's lock last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from l2mesh.credential.world import World
+from l2mesh.crypto import Crypto, SodiumCrypto
+from l2mesh.datapath.reference.bounds import Bounds
+from l2mesh.errors import ConfigError, L2meshError
+from l2mesh.node.core import Settings
+from l2mesh.node.effects import Persist
+from l2mesh.runtime.carrier import Carrier
+from l2mesh.runtime.clock import boot_clock
+from l2mesh.runtime.core import Core
+from l2mesh.runtime.driver import Driver
+from l2mesh.runtime.offloads import Offloads
+from l2mesh.runtime.underlay import Listen, Underlay
+from l2mesh.service.state import StateDirectory
+
+__all__ = ["DaemonOptions", "Foundation"]
+
+EffectT = TypeVar("EffectT")
+
+MAX_WORLD_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonOptions:
+    """What the operator of any daemon chooses."""
+
+    state: Path
+    listen: Listen
+    engine: str = "auto"
+    """``native``, ``reference``, or ``auto``: native where it has been built."""
+    without: tuple[str, ...] = ()
+    """Names of offloads not to use."""
+    key_log: Path | None = None
+    """Where to write every key; only for a mesh under test."""
+
+
+class Foundation:
+    """State (locked), identity, sockets and engine of one daemon."""
+
+    def __init__(
+        self,
+        options: DaemonOptions,
+        *,
+        reserved: frozenset[str] = frozenset(),
+        bounds: Bounds | None = None,
+    ) -> None:
+        """Takes them all; ConfigError when one of them cannot be had.
+
+        `reserved` are names in the state directory that are no core's; `bounds` are the engine's.
+        """
+        self.clock = boot_clock
+        self.crypto: Crypto = SodiumCrypto()
+        with contextlib.ExitStack() as undo:
+            self.state = StateDirectory(options.state, reserved=reserved)
+            self.state.lock()
+            undo.callback(self.state.close)
+            self.identity = self.state.identity(self.crypto, os.urandom)
+            self.offloads = Offloads.without(options.without)
+            self.underlay = Underlay(options.listen, self.offloads)
+            undo.callback(self.underlay.close)
+            self.carrier = Carrier(
+                options.engine, self.crypto, bounds=bounds, key_log=options.key_log
+            )
+            self._undo = undo.pop_all()
+        self.engine = self.carrier.engine
+
+    def settings(self, **choices: Any) -> Settings:
+        """What this daemon's core is given; `choices` are further fields of `Settings`."""
+        return Settings(
+            identity=self.identity,
+            crypto=self.crypto,
+            random=os.urandom,
+            unix_now=time.time,
+            activity=self.engine.activity,
+            **choices,
+        )
+
+    def drive(self, core: Core[EffectT], on_effect: Callable[[EffectT], None]) -> Driver[EffectT]:
+        """The driver of engine and core; call it once. It is closed with the rest."""
+        driver = self.carrier.drive(core, self.underlay, self.clock, on_effect)
+        self._undo.callback(driver.close)
+        return driver
+
+    def persist(self, effect: Persist) -> None:
+        """Carries out the one effect that all cores have."""
+        if effect.data is None:
+            self.state.delete(effect.name)
+        else:
+            self.state.write(effect.name, effect.data)
+
+    def adopt_file(self, path: Path, held: World | None, adopt: Callable[[World], None]) -> None:
+        """Has `adopt` take the world in a file, unless `held` is as new; ConfigError names it."""
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_WORLD_BYTES)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read the world file {path}: {error.strerror}",
+                hint="copy the file `world` from a planet's state directory",
+            ) from error
+        try:
+            world = World.from_text(data.decode("ascii", "replace"), self.crypto)
+            if world.is_news_to(held):
+                adopt(world)
+        except L2meshError as error:
+            raise ConfigError(
+                f"the world file {path} cannot be used: {error}", hint=error.hint
+            ) from error
+
+    def health(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        return [*self.carrier.health(), *self.offloads.problems()]
+
+    def close(self) -> None:
+        """Stops the driver and lets go of everything; may be called twice."""
+        self._undo.close()
