@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
     from l2mesh.identity import PublicIdentity
 
 __all__ = ["world"]
+
+_PUBLIC: Final = re.compile(r"[A-Za-z0-9_-]{171}@")
+
+
+class _Create(click.Command):
+    """A public identity may begin with a dash, and is no option then."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = [word for word in args if _PUBLIC.match(word)]
+        others = [word for word in args if word not in named and word != "--"]
+        return super().parse_args(ctx, [*others, "--", *named] if named else args)
 
 
 def _planet_values(
@@ -48,7 +60,7 @@ def world() -> None:
     """Make and read world files: which planets nodes trust."""
 
 
-@world.command(context_settings=daemon_settings(PREFIX))
+@world.command(cls=_Create, context_settings=daemon_settings(PREFIX))
 @state_option()
 @click.option("--key", type=click.Path(path_type=Path), help="Key file, if not DIR/world.key.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write.")

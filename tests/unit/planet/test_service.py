@@ -120,8 +120,8 @@ def test_world_under_another_key_is_above_the_one_held(
 def test_public_identity_may_begin_with_a_dash(
     state: Path, capsys: pytest.CaptureFixture[str], exchange: int, seed: int, dashes: str
 ) -> None:
-    keys = (number.to_bytes(32, "big") for number in (exchange, seed))
-    dashed = Identity.from_keys(*keys, CRYPTO).public
+    private, signing = exchange.to_bytes(32, "big"), seed.to_bytes(32, "big")
+    dashed = Identity.from_keys(private, signing, CRYPTO).public
     other = json.loads(run(capsys, "identity", "--state", state, "-o", "json")[1])
     out, named = state.parent / "out", [f"{dashed.text()}@192.0.2.1:1"]
     named.append(f"{other['public']}@192.0.2.2:2")
