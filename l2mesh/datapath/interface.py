@@ -24,6 +24,8 @@ __all__ = [
     "GSO_UDP",
     "Activity",
     "AddRelayLeg",
+    "CaptureSide",
+    "Captured",
     "ClosePort",
     "Command",
     "ControlReceived",
@@ -63,6 +65,8 @@ __all__ = [
     "SetRelay",
     "SetUnderlay",
     "SourceSeen",
+    "StartCapture",
+    "StopCapture",
     "Transmit",
     "TransmitTrain",
     "Upcall",
@@ -414,6 +418,34 @@ class SetLimits:
     limits: Limits
 
 
+class CaptureSide(enum.StrEnum):
+    """Where frames are seen."""
+
+    PORT = "port"  # between the switch and whoever is behind the port
+    MESH = "mesh"  # between the switch and another member, in the clear
+    DROPS = "drops"  # what the switch did not let pass, with the reason
+
+
+@dataclass(frozen=True, slots=True)
+class StartCapture:
+    """Keep what is seen of a network's frames for `Engine.captured`; a capture before ends.
+
+    Not more than `Bounds.capture_frames` and `capture_bytes` wait; further ones are counted only.
+    ``snap``: as many bytes of each frame are kept.
+    """
+
+    network: int
+    sides: frozenset[CaptureSide]
+    snap: int = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class StopCapture:
+    """Keep nothing more, and forget what waits."""
+
+    network: int
+
+
 @dataclass(frozen=True, slots=True)
 class SetGuard:
     """Whose handshakes to let up (section 3.5): our X25519 public key, and a secret for cookies.
@@ -470,6 +502,8 @@ Command: TypeAlias = (
     | RemoveMember
     | FlushPeer
     | SetLimits
+    | StartCapture
+    | StopCapture
     | SetGuard
     | SetUnderlay
     | SendControl
@@ -522,6 +556,23 @@ class FdbEntry(NamedTuple):
     peer: bytes | None
     age: float
     static: bool
+
+
+class Captured(NamedTuple):
+    """One frame that was seen, as it was there: checksums open, super-frames whole."""
+
+    at: float
+    side: CaptureSide
+    inward: bool
+    """Into the switch: from the port, or from a member. So is every frame that was dropped."""
+    peer: bytes | None
+    """The member it came from or went to; None: the port."""
+    reason: DropReason | None
+    length: int
+    """Of the whole frame."""
+    frame: bytes
+    lost: int
+    """Frames seen since the one before it in this capture for which there was no room."""
 
 
 @dataclass(slots=True)
@@ -583,6 +634,9 @@ class Engine(Protocol):
 
     def fdb(self, network: int, now: float) -> list[FdbEntry]:
         """The forwarding database of a network, static entries included."""
+
+    def captured(self, network: int) -> list[Captured]:
+        """The oldest frames that a capture keeps, taken out: at most 256, and 1 MiB or one."""
 
     def activity(self, peer: bytes) -> Activity:
         """Traffic with a peer (a fresh zero value for an unknown one)."""

@@ -14,6 +14,7 @@ from l2mesh.crypto import Random
 from l2mesh.datapath import _native
 from l2mesh.datapath.interface import (
     Activity,
+    Captured,
     Command,
     DropReason,
     Endpoint,
@@ -170,6 +171,10 @@ class NativeEngine:
     def fdb(self, network: int, now: float) -> list[FdbEntry]:
         """The forwarding database of a network."""
         return (self._runner or self._engine).fdb(network, now)
+
+    def captured(self, network: int) -> list[Captured]:
+        """What a capture keeps."""
+        return (self._runner or self._engine).captured(network)
 
     def activity(self, peer: bytes) -> Activity:
         """Traffic with a peer, as it is now."""

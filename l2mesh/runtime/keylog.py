@@ -48,6 +48,7 @@ class KeyLoggingEngine:
         self.poll_output = engine.poll_output
         self.poll_upcall = engine.poll_upcall
         self.fdb = engine.fdb
+        self.captured = engine.captured
         self.activity = engine.activity
         self.counters = engine.counters
         self.drops = engine.drops

@@ -27,6 +27,7 @@ from l2mesh.datapath.interface import (
     GSO_TCP6,
     GSO_UDP,
     AddRelayLeg,
+    CaptureSide,
     ClosePort,
     Command,
     Deliver,
@@ -56,6 +57,8 @@ from l2mesh.datapath.interface import (
     SetPortOffloads,
     SetRelay,
     SetUnderlay,
+    StartCapture,
+    StopCapture,
     Transmit,
 )
 from l2mesh.datapath.reference import Bounds
@@ -106,6 +109,8 @@ SMALL = Bounds(
     guard_prefixes=2,
     relay_rate=5,
     relay_burst=6,
+    capture_frames=5,
+    capture_bytes=4000,
 )
 
 T = TypeVar("T")
@@ -215,7 +220,7 @@ class Dice(random.Random):
     def command(self) -> Command:
         network, peer, mac = self.choice(NETWORKS), self.choice(PEERS), self.choice(MACS)
         session, relay = self.choice(SESSIONS), self.choice(RELAYS)
-        match self.randrange(24):
+        match self.randrange(26):
             case 0:
                 mtu = self.of(100, 1500, 1500, 9000)
                 return OpenPort(network, self.of(MACS[0], MACS[1], mac), mtu, self.one_in(2))
@@ -242,6 +247,11 @@ class Dice(random.Random):
                 return RemoveSend(peer, network)
             case 14:
                 return RemoveSession(peer, session)
+            case 24:
+                sides = frozenset(side for side in CaptureSide if not self.one_in(4))
+                return StartCapture(network, sides, self.of(65535, 65535, 20, 0))
+            case 25:
+                return StopCapture(network)
             case 15:
                 parts = self.choice(NAMES), self.of(0, *NETWORKS), session
                 return RemoveReceive(index_of(*parts))
@@ -346,6 +356,10 @@ class Life:
         pair("next_timeout")
         pair("counters")
         pair("drops")
+        for network in NETWORKS:
+            for captured in pair("captured", network):
+                self.seen[f"{captured.side}"] += 1
+                self.seen["lost"] += captured.lost
         for network in NETWORKS:
             pair("fdb", network, self.now)
         for peer in PEERS:
@@ -587,4 +601,5 @@ def test_lives_are_eventful() -> None:
     assert dropped == set(DropReason)
     upcalls = {"HandshakeReceived", "ControlReceived", "SessionConfirmed", "NeedSession"}
     upcalls |= {"SourceSeen", "MacLearned", "KeySpent"}
+    assert {*CaptureSide, "lost"} <= set(+seen)
     assert upcalls | {"Transmit", "TransmitTrain", "Deliver", "merged"} <= set(seen)

@@ -45,6 +45,10 @@ pub struct Bounds {
     pub relay_rate: u32,
     /// The same, at once.
     pub relay_burst: u32,
+    /// Frames that wait for the reader of a capture.
+    pub capture_frames: usize,
+    /// Bytes of those frames.
+    pub capture_bytes: usize,
 }
 
 impl Default for Bounds {
@@ -71,6 +75,8 @@ impl Default for Bounds {
             guard_prefixes: 4096,
             relay_rate: 500_000,
             relay_burst: 250_000,
+            capture_frames: 4096,
+            capture_bytes: 4 * 1024 * 1024,
         }
     }
 }

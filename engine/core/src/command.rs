@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 use crate::aead::KeyMaterial;
+use crate::capture::Sides;
 use crate::endpoint::{Endpoint, Path};
 use crate::ethernet::Mac;
 use crate::limits::Limits;
@@ -104,6 +105,14 @@ pub enum Command {
     SetLimits {
         network: u64,
         limits: Limits,
+    },
+    StartCapture {
+        network: u64,
+        sides: Sides,
+        snap: usize,
+    },
+    StopCapture {
+        network: u64,
     },
     SetGuard {
         public: [u8; 32],

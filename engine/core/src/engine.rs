@@ -2,6 +2,7 @@
 
 use crate::aead::Transport;
 use crate::bounds::Bounds;
+use crate::capture::Captured;
 use crate::command::Command;
 use crate::counters::Counters;
 use crate::drops::DropReason;
@@ -204,6 +205,10 @@ impl Engine {
                 relays.set(relay, ends, now, &sender.journal);
             }
             Command::RemoveRelay { relay } => relays.remove(relay),
+            Command::StartCapture { network, sides, snap } => {
+                switching.captures.start(network, sides, snap);
+            }
+            Command::StopCapture { network } => switching.captures.stop(network),
             Command::SetGuard { public, secret, inits_per_second } => {
                 guard.set(&public, secret, inits_per_second);
             }
@@ -281,6 +286,11 @@ impl Engine {
     #[must_use]
     pub fn fdb(&self, network: u64, now: f64) -> Vec<FdbEntry> {
         self.switching.ports.fdb(network, &self.sender.peers, now)
+    }
+
+    /// The oldest frames that a capture keeps, taken out: at most 256, and 1 MiB or one.
+    pub fn captured(&mut self, network: u64) -> Vec<Captured> {
+        self.switching.captures.take(network)
     }
 
     /// Traffic with a peer; nothing for an unknown one.

@@ -9,6 +9,7 @@
 //!   with [`fdb`] and [`limits`], [`own`] recognises our own datagrams, [`ethernet`] reads headers;
 //! * [`send`] cuts and seals frames, [`held`] keeps those that cannot leave yet;
 //! * [`receive`] opens DATA, [`replay`] refuses what came before, [`fragments`] puts frames together;
+//! * [`capture`] keeps frames for whoever looks;
 //! * [`guard`] judges the handshakes of strangers with [`macs`], [`relay`] forwards for clients;
 //! * [`offload`] splits super-frames and makes them;
 //! * [`peers`] holds keys and paths, [`journal`] has [`counters`], [`drops`] and [`upcall`]s, all
@@ -18,6 +19,7 @@
 
 pub mod aead;
 pub mod bounds;
+pub mod capture;
 pub mod collect;
 pub mod command;
 pub mod counters;

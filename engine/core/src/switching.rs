@@ -1,5 +1,6 @@
 //! What happens to one frame, in the order of section 10: from the port, and from the mesh.
 
+use crate::capture::{Captures, Side, Sight};
 use crate::command::PortOffloads;
 use crate::drops::DropReason;
 use crate::ethernet::Frame;
@@ -22,6 +23,8 @@ pub struct Switching {
     pub ports: Ports,
     /// Our own underlay.
     pub own: OwnDatagrams,
+    /// What somebody looks at.
+    pub captures: Captures,
     /// A frame whose checksum had to be completed.
     completed: Vec<u8>,
 }
@@ -65,8 +68,17 @@ impl Switching {
         let counters = &mut sender.journal.counters;
         counters.frames_in += 1;
         counters.frame_bytes_in += frame.len() as u64;
+        if self.captures.is_on() {
+            let sight = Sight { side: Side::Port, is_inward: true, peer: None, reason: None };
+            self.captures.see(network, sight, [&[], frame], now, &sender.journal.bounds);
+        }
         if let Err(reason) = self.forward(network, frame, meta, now, sender, sink) {
             sender.journal.drop(reason);
+            if self.captures.is_on() {
+                let reason = Some(reason);
+                let sight = Sight { side: Side::Drops, is_inward: true, peer: None, reason };
+                self.captures.see(network, sight, [&[], frame], now, &sender.journal.bounds);
+            }
         }
     }
 
@@ -79,7 +91,7 @@ impl Switching {
         sender: &mut Sender,
         sink: &mut impl Sink,
     ) -> Result<(), DropReason> {
-        let Self { ports, own, completed } = self;
+        let Self { ports, own, captures, completed } = self;
         let port = ports.get(network).ok_or(DropReason::NoPort)?;
         let mut meta = meta.ok_or(DropReason::BadOffload)?;
         let (mut bytes, mut longest, mut frames) = (bytes, bytes.len(), 1);
@@ -108,7 +120,15 @@ impl Switching {
             return Err(DropReason::OwnDatagram);
         }
         admit(port, network, &frame, None, now, &sender.peers, &mut sender.journal)?;
-        match port.switch.from_port(&frame, now, frames)? {
+        let receivers = port.switch.from_port(&frame, now, frames)?;
+        if captures.is_on() {
+            let all = match &receivers {
+                Receivers::One(peer) => std::slice::from_ref(peer),
+                Receivers::All(all) => all,
+            };
+            see_sent(captures, network, bytes, all, now, sender);
+        }
+        match receivers {
             Receivers::One(peer) => sender.send_frame(peer, network, bytes, meta, now, sink),
             Receivers::All(all) => {
                 if all.len() > 1 {
@@ -134,6 +154,41 @@ impl Switching {
         peers: &Peers,
         journal: &mut Journal,
     ) -> Result<Accepted, DropReason> {
+        let accepted = self.accept(arrived, now, peers, journal);
+        if self.captures.is_on() {
+            self.see_arrived(arrived, accepted.as_ref().err().copied(), now, peers, journal);
+        }
+        accepted
+    }
+
+    #[cold]
+    fn see_arrived(
+        &mut self,
+        arrived: &Arrived<'_>,
+        reason: Option<DropReason>,
+        now: f64,
+        peers: &Peers,
+        journal: &Journal,
+    ) {
+        let &Arrived { peer, network, head, body, .. } = arrived;
+        let peer = Some(peers[peer].fingerprint);
+        let came = Sight { side: Side::Mesh, is_inward: true, peer, reason: None };
+        let ended = match reason {
+            Some(_) => Sight { side: Side::Drops, is_inward: true, peer, reason },
+            None => Sight { side: Side::Port, is_inward: false, peer: None, reason },
+        };
+        for sight in [came, ended] {
+            self.captures.see(network, sight, [head, body], now, &journal.bounds);
+        }
+    }
+
+    fn accept(
+        &mut self,
+        arrived: &Arrived<'_>,
+        now: f64,
+        peers: &Peers,
+        journal: &mut Journal,
+    ) -> Result<Accepted, DropReason> {
         let &Arrived { peer, network, head, body, is_open } = arrived;
         let port = self.ports.get(network).ok_or(DropReason::NoPort)?;
         if !port.switch.is_member(peer) {
@@ -153,6 +208,23 @@ impl Switching {
         admit(port, network, &frame, Some(peer), now, peers, journal)?;
         port.switch.from_mesh(&frame, peer, now)?;
         Ok(Accepted { open_checksum: open, offloads: port.offloads })
+    }
+}
+
+/// A frame that leaves for each of `all`.
+#[cold]
+fn see_sent(
+    captures: &mut Captures,
+    network: u64,
+    bytes: &[u8],
+    all: &[PeerId],
+    now: f64,
+    sender: &Sender,
+) {
+    for &peer in all {
+        let peer = Some(sender.peers[peer].fingerprint);
+        let sight = Sight { side: Side::Mesh, is_inward: false, peer, reason: None };
+        captures.see(network, sight, [&[], bytes], now, &sender.journal.bounds);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use l2mesh_core::aead::{Cipher, KeyMaterial};
+use l2mesh_core::capture::Sides;
 use l2mesh_core::command::{Command, PortOffloads};
 use l2mesh_core::limits::{GuardMode, Limits};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -112,6 +113,13 @@ fn read_port_command(kind: &str, from: &Bound<'_, PyAny>) -> PyResult<Command> {
         },
         "RemoveMember" => Command::RemoveMember { network, peer: bytes(from, "peer")? },
         "FlushPeer" => Command::FlushPeer { network, peer: optional_bytes(from, "peer")? },
+        "StartCapture" => {
+            let sides = field("sides")?;
+            let has = |side: &str| sides.contains(side);
+            let sides = Sides { port: has("port")?, mesh: has("mesh")?, drops: has("drops")? };
+            Command::StartCapture { network, sides, snap: field("snap")?.extract()? }
+        }
+        "StopCapture" => Command::StopCapture { network },
         "SetLimits" => Command::SetLimits { network, limits: read_limits(&field("limits")?)? },
         _ => return Err(PyTypeError::new_err(format!("{kind} is no command"))),
     })

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::command::read_command;
-use crate::output::{make_activity, make_fdb_entry, make_output, make_upcall};
+use crate::output::{make_activity, make_captured, make_fdb_entry, make_output, make_upcall};
 use crate::random::Callable;
 use crate::types::{classes, read_endpoint};
 
@@ -133,6 +133,11 @@ impl Engine {
         Ok(list)
     }
 
+    fn captured<'py>(&self, py: Python<'py>, network: u64) -> PyResult<Bound<'py, PyList>> {
+        let frames = self.with(py, |state| state.engine.captured(network));
+        make_captured(py, &frames)
+    }
+
     fn activity<'py>(&self, py: Python<'py>, peer: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let activity = match peer.try_into() {
             Ok(peer) => self.with(py, |state| state.engine.activity(peer)),
@@ -211,5 +216,7 @@ fn read_bounds(from: &Bound<'_, PyAny>) -> PyResult<Bounds> {
         guard_prefixes: size("guard_prefixes")?,
         relay_rate: rate("relay_rate")?,
         relay_burst: rate("relay_burst")?,
+        capture_frames: size("capture_frames")?,
+        capture_bytes: size("capture_bytes")?,
     })
 }

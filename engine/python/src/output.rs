@@ -1,12 +1,13 @@
 //! Outputs, upcalls and tables: into the named tuples of the interface.
 
+use l2mesh_core::capture::{Captured, Side};
 use l2mesh_core::collect::Output;
 use l2mesh_core::peers::Activity;
 use l2mesh_core::ports::FdbEntry;
 use l2mesh_core::sink::{FrameMeta, Gso, GsoKind};
 use l2mesh_core::upcall::Upcall;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 
 use crate::types::{classes, make_endpoint, make_path};
 
@@ -90,6 +91,31 @@ pub(crate) fn make_fdb_entry<'py>(
     let mac = PyBytes::new(py, &from.mac);
     let fields = (network, from.vlan, mac, peer, from.age, from.is_static);
     classes(py)?.fdb_entry.bind(py).call1(fields)
+}
+
+/// A list of `Captured`
+pub(crate) fn make_captured<'py>(
+    py: Python<'py>,
+    from: &[Captured],
+) -> PyResult<Bound<'py, PyList>> {
+    let classes = classes(py)?;
+    let (kind, reasons) = (classes.captured.bind(py), classes.drop_reason.bind(py));
+    let list = PyList::empty(py);
+    for one in from {
+        let side = match one.sight.side {
+            Side::Port => "port",
+            Side::Mesh => "mesh",
+            Side::Drops => "drops",
+        };
+        let side = classes.capture_side.bind(py).call1((side,))?;
+        let peer = one.sight.peer.as_ref().map(|peer| PyBytes::new(py, peer));
+        let reason = one.sight.reason.map(|reason| reasons.call1((reason.name(),))).transpose()?;
+        let frame = PyBytes::new(py, &one.frame);
+        let inward = one.sight.is_inward;
+        let fields = (one.at, side, inward, peer, reason, one.length, frame, one.lost);
+        list.append(kind.call1(fields)?)?;
+    }
+    Ok(list)
 }
 
 /// An `Activity`

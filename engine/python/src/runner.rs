@@ -12,7 +12,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::command::read_command;
 use crate::engine::Engine;
-use crate::output::{make_activity, make_fdb_entry, make_upcall};
+use crate::output::{make_activity, make_captured, make_fdb_entry, make_upcall};
 use crate::types::classes;
 
 /// See `_native.pyi`.
@@ -114,6 +114,11 @@ impl Runner {
             list.append(make_fdb_entry(py, network, entry)?)?;
         }
         Ok(list)
+    }
+
+    fn captured<'py>(&self, py: Python<'py>, network: u64) -> PyResult<Bound<'py, PyList>> {
+        let frames = self.ask(py, move |engine| engine.captured(network))?;
+        make_captured(py, &frames)
     }
 
     fn activity<'py>(&self, py: Python<'py>, peer: &[u8]) -> PyResult<Bound<'py, PyAny>> {

@@ -23,6 +23,8 @@ macro_rules! classes {
 
 classes! {
     activity: "Activity",
+    capture_side: "CaptureSide",
+    captured: "Captured",
     control_received: "ControlReceived",
     deliver: "Deliver",
     drop_reason: "DropReason",

@@ -41,3 +41,7 @@ class Bounds:
     relay_rate: int = 500_000
     """Datagrams a second that a planet forwards for one client."""
     relay_burst: int = 250_000
+    capture_frames: int = 4096
+    """That wait for the reader of a capture."""
+    capture_bytes: int = 4 * 1024 * 1024
+    """Of those frames."""

@@ -8,6 +8,7 @@ from l2mesh.crypto import Crypto, Random
 from l2mesh.datapath import interface
 from l2mesh.datapath.interface import (
     Activity,
+    Captured,
     Command,
     DropReason,
     Endpoint,
@@ -18,6 +19,7 @@ from l2mesh.datapath.interface import (
     Upcall,
 )
 from l2mesh.datapath.reference.bounds import Bounds
+from l2mesh.datapath.reference.capture import Captures
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.fragments import Fragments
 from l2mesh.datapath.reference.guard import HandshakeGuard
@@ -51,6 +53,7 @@ class ReferenceEngine:
         self._peers = peers = Peers(crypto, bounds)
         self._held = held = HeldFrames(bounds, counters, upcalls)
         self._ports = Ports(peers, held, bounds)
+        self._captures = Captures(bounds)
         self._fragments = Fragments(bounds, counters)
         self._relays = Relays(bounds, counters, self._outputs)
         self._sender = Sender(
@@ -63,6 +66,7 @@ class ReferenceEngine:
         )
         self._switching = Switching(
             ports=self._ports,
+            captures=self._captures,
             sender=self._sender,
             outputs=self._outputs,
             upcalls=upcalls,
@@ -108,6 +112,8 @@ class ReferenceEngine:
             interface.FlushPeer: ports.flush_peer,
             interface.SetLimits: ports.set_limits,
             interface.SetPortOffloads: ports.set_offloads,
+            interface.StartCapture: self._captures.start,
+            interface.StopCapture: self._captures.stop,
             interface.SetGuard: self._guard.set,
             interface.SetUnderlay: self._switching.set_underlay,
             interface.SendControl: sender.send_control,
@@ -217,6 +223,10 @@ class ReferenceEngine:
     def fdb(self, network: int, now: float) -> list[FdbEntry]:
         """The forwarding database of a network."""
         return list(self._ports.fdb(network, now))
+
+    def captured(self, network: int) -> list[Captured]:
+        """What a capture keeps."""
+        return self._captures.take(network)
 
     def activity(self, peer: bytes) -> Activity:
         """Traffic with a peer: a live record, to be read only."""

@@ -1,13 +1,15 @@
 """What happens to one frame, in the order of section 10: from the port, and from the mesh.
 
 Frames between two signed MACs that need no other look (untagged IPv4 or IPv6 of right length, not
-one of our own outer datagrams) take the express way; the result is that of the long one.
+one of our own outer datagrams) take the express way; the result is that of the long one, which all
+frames of a network take while it is captured.
 """
 
 from collections import deque
 from typing import Final
 
 from l2mesh.datapath.interface import (
+    CaptureSide,
     Deliver,
     DropReason,
     MacLearned,
@@ -15,6 +17,7 @@ from l2mesh.datapath.interface import (
     Output,
     SetUnderlay,
 )
+from l2mesh.datapath.reference.capture import Captures
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.peers import Peer
 from l2mesh.datapath.reference.ports import Port, Ports
@@ -37,6 +40,7 @@ class Switching:
     """Frames of all networks."""
 
     __slots__ = (
+        "_captures",
         "_coalescer",
         "_counters",
         "_outputs",
@@ -51,12 +55,14 @@ class Switching:
         self,
         *,
         ports: Ports,
+        captures: Captures,
         sender: Sender,
         outputs: deque[Output],
         upcalls: Upcalls,
         counters: Counters,
     ) -> None:
         self._ports = ports
+        self._captures = captures.table
         self._sender = sender
         self._outputs = outputs
         self._upcalls = upcalls
@@ -80,44 +86,49 @@ class Switching:
         counters.frames_in += 1
         counters.frame_bytes_in += length
         port = self._ports.table.get(network)
-        if port is None:
-            counters.drop(DropReason.NO_PORT)
-            return
-        if offload is not None and (offload.needs_csum or offload.gso_type or offload.ecn):
-            self._from_kernel(port, frame, offload, now)
-            return
-        peer = port.outward.get(frame[:12])
-        if peer is not None and length <= port.untagged_max:
-            at = _PROTOCOL_AT.get(frame[12:14])
+        if offload is not None and not (offload.needs_csum or offload.gso_type or offload.ecn):
+            offload = None
+        if self._captures and (capture := self._captures.get(network)) is not None:
+            capture.see(CaptureSide.PORT, frame, now)
+        elif port is not None and offload is None and length <= port.untagged_max:
+            peer = port.outward.get(frame[:12])
+            at = _PROTOCOL_AT.get(frame[12:14]) if peer is not None else None
             if (
-                at is not None
+                peer is not None
+                and at is not None
                 and length > at
                 and (frame[at] != _UDP or not self._own.is_own(frame))
             ):
                 self._sender.send_frame(peer, network, frame, now)
                 return
-        self._from_port(port, frame, now)
+        reason = (
+            self._forward(port, frame, offload, now) if port is not None else DropReason.NO_PORT
+        )
+        if reason is not None:
+            counters.drop(reason)
+            if self._captures and (capture := self._captures.get(network)) is not None:
+                capture.see(CaptureSide.DROPS, frame, now, reason=reason)
 
-    def _from_kernel(self, port: Port, frame: bytes, offload: Offload, now: float) -> None:
-        """A frame with an open checksum, or a super-frame."""
+    def _forward(
+        self, port: Port, frame: bytes, offload: Offload | None, now: float
+    ) -> DropReason | None:
+        """The long way of a frame, perhaps with an open checksum, or of a super-frame."""
+        if offload is None:
+            return self._from_port(port, frame, now)
         if offload.gso_type or offload.ecn:
             whole = parse_superframe(frame, offload)
             if whole is None:
-                self._counters.drop(DropReason.BAD_OFFLOAD)
-                return
+                return DropReason.BAD_OFFLOAD
             self._counters.superframes_in += 1
-            self._from_port(port, frame, now, whole=whole)
-            return
+            return self._from_port(port, frame, now, whole=whole)
         segment = find_segment(frame)
         start, offset = offload.csum_start, offload.csum_offset
         if segment and segment.start == start and segment.field == start + offset:
-            self._from_port(port, frame, now, is_open=True)
-            return
+            return self._from_port(port, frame, now, is_open=True)
         completed = complete_at(frame, start, offset)
         if completed is None:
-            self._counters.drop(DropReason.BAD_OFFLOAD)
-        else:
-            self._from_port(port, completed, now)
+            return DropReason.BAD_OFFLOAD
+        return self._from_port(port, completed, now)
 
     def _from_port(
         self,
@@ -127,20 +138,23 @@ class Switching:
         *,
         is_open: bool = False,
         whole: SuperFrame | None = None,
-    ) -> None:
-        """The long way; `whole` is the super-frame that `frame` is, if it is one."""
+    ) -> DropReason | None:
+        """`whole` is the super-frame that `frame` is, if it is one."""
         receivers = self._find_receivers(port, frame, now, whole)
         if isinstance(receivers, DropReason):
-            self._counters.drop(receivers)
-            return
+            return receivers
         if len(receivers) > 1:
             self._counters.frames_flooded += 1
+        capture = self._captures.get(port.network) if self._captures else None
         for fingerprint in receivers:
             peer = port.peers[fingerprint]
+            if capture is not None:
+                capture.see(CaptureSide.MESH, frame, now, inward=False, peer=fingerprint)
             if whole is not None:
                 self._sender.send_superframe(peer, port.network, whole, now)
             else:
                 self._sender.send_frame(peer, port.network, frame, now, is_open=is_open)
+        return None
 
     def _find_receivers(
         self, port: Port, frame: bytes, now: float, whole: SuperFrame | None
@@ -165,11 +179,13 @@ class Switching:
         Whether it is a super-frame in the making that frames of equal headers may join unseen.
         """
         port = self._ports.table.get(network)
-        if port is None:
-            self._counters.drop(DropReason.NO_PORT)
-            return False
+        capture = self._captures.get(network) if self._captures else None
         length = len(frame)
-        if port.inward.get(frame[:12]) is peer and length <= port.untagged_max:
+        if capture is not None:
+            capture.see(CaptureSide.MESH, frame, now, peer=peer.fingerprint)
+        elif (
+            port is not None and port.inward.get(frame[:12]) is peer and length <= port.untagged_max
+        ):
             if port.offloads.checksum and self.join(network, frame, is_open=is_open):
                 return True
             if (
@@ -180,16 +196,24 @@ class Switching:
             ):
                 self._deliver(port, frame, is_open=is_open)
                 return True
-        reason = self._from_mesh(port, peer.fingerprint, frame, now, is_open=is_open)
-        if reason is not None:
+        source = peer.fingerprint
+        reason = self._from_mesh(port, source, frame, now, is_open=is_open)
+        if port is None or reason is not None:
+            reason = reason or DropReason.NO_PORT
             self._counters.drop(reason)
-        else:
-            self._deliver(port, frame, is_open=is_open)
+            if capture is not None:
+                capture.see(CaptureSide.DROPS, frame, now, peer=source, reason=reason)
+            return False
+        if capture is not None:
+            capture.see(CaptureSide.PORT, frame, now, inward=False)
+        self._deliver(port, frame, is_open=is_open)
         return False
 
     def _from_mesh(
-        self, port: Port, source: bytes, frame: bytes, now: float, *, is_open: bool
+        self, port: Port | None, source: bytes, frame: bytes, now: float, *, is_open: bool
     ) -> DropReason | None:
+        if port is None:
+            return DropReason.NO_PORT
         if source not in port.peers:
             return DropReason.NOT_A_MEMBER
         header = _judge(port, frame, len(frame))

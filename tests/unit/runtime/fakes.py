@@ -6,6 +6,7 @@ from typing import Any
 
 from l2mesh.datapath.interface import (
     Activity,
+    Captured,
     Command,
     Deliver,
     DropReason,
@@ -74,6 +75,9 @@ class FakeEngine:
         return self.upcalls.popleft() if self.upcalls else None
 
     def fdb(self, network: int, now: float) -> list[FdbEntry]:
+        return []
+
+    def captured(self, network: int) -> list[Captured]:
         return []
 
     def activity(self, peer: bytes) -> Activity:
