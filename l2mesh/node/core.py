@@ -51,8 +51,6 @@ log = logging.getLogger(__name__)
 STRANGER_S: Final = 10.0
 """A peer that no part knows goes after so long (section 3.7)."""
 MAX_STRANGERS: Final = 256
-TICK_S: Final = 1.0
-"""How often traffic with a live peer is looked at."""
 
 Admission = Callable[[PublicIdentity, float], bool]
 
@@ -258,7 +256,7 @@ class Core:
         due = [peer.sessions.next_timeout(), peer.paths.next_timeout()]
         due += [channel.next_timeout() for channel in peer.channels.values()]
         if (peer.is_live and self.settings.watch) or peer.sessions.always:
-            due.append(now + TICK_S)
+            due.append(now + peer.paths.tick_s)
         if not self.knows(peer):
             due.append(peer.since + STRANGER_S)
         deadlines = [at for at in due if at is not None]

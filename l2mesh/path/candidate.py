@@ -33,6 +33,7 @@ MAX_TOLD: Final = 8
 MAX_RELAYS: Final = 16
 """Relays to one peer: as many as a world has planets."""
 _RTT_WEIGHT: Final = 8
+_FALSE_ALARM_S: Final = 3.0
 _MAX_PORT: Final = 65535
 
 
@@ -128,6 +129,10 @@ class Candidate:
     """Smoothed as in RFC 6298, weight 1/8."""
     round_at: float = 0.0
     """When its present round of probes began."""
+    doubted_at: float = float("-inf")
+    """When it was left under load because it had not answered for a moment."""
+    false_alarms: int = 0
+    """How often it answered soon after it had been left so."""
     step: int | None = None
     """The next probe of the round, as an index into the schedule; None: no round."""
 
@@ -141,8 +146,15 @@ class Candidate:
         """Whether it has ever answered."""
         return self.rtt_s is not None
 
+    def has_just_answered(self, now: float) -> bool:
+        """Whether it is usable and answered within the last second."""
+        return self.usable and self.answered_at > now - 1.0
+
     def answer(self, now: float, rtt_s: float) -> None:
         """A PROBE_REPLY came back from it after ``rtt_s`` seconds; its round is over."""
+        if now < self.doubted_at + _FALSE_ALARM_S:
+            self.false_alarms += 1
+            self.doubted_at = float("-inf")
         self.answered_at = now
         self.answers += 1
         self.step = None
@@ -175,6 +187,11 @@ class CandidateTable:
     def direct(self) -> list[Candidate]:
         """Endpoints of the peer itself, oldest first."""
         return [candidate for candidate in self if candidate.is_direct]
+
+    def by_latest_answer(self) -> list[Candidate]:
+        """Endpoints that have ever answered, the latest first."""
+        answered = [candidate for candidate in self.direct() if candidate.has_worked]
+        return sorted(answered, key=lambda candidate: -candidate.answered_at)
 
     def relays(self) -> list[Candidate]:
         """Relays, in the order in which they were added."""

@@ -24,8 +24,8 @@ are tried again after 5, 10, 30 and then every 60 s while there is traffic.
 Nothing moves because of a source address: an authentic datagram from elsewhere is answered by one
 PROBE there at most, and only the reply to that makes the endpoint usable.
 
-The owner calls ``note_activity`` before ``handle_timeout``, and about once a second while frames
-pass; what to do comes out of ``poll_output``.
+The owner calls ``note_activity`` before ``handle_timeout``, as often as ``tick_s`` says; what to do
+comes out of ``poll_output``.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.errors import StateError
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 from l2mesh.path.choice import best_path
-from l2mesh.path.heartbeat import BEAT_S, DEAD_S, KEEPALIVE_S, Heartbeat, Verdict
+from l2mesh.path.heartbeat import KEEPALIVE_S, Heartbeat, Verdict
 from l2mesh.path.need import Need
 from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent, SendProbe
+from l2mesh.path.patience import has_better, patience_s
 from l2mesh.path.probe import OpenProbes, ProbeLimiter
 from l2mesh.path.rounds import Rounds
 from l2mesh.path.size import payload_size
@@ -54,9 +55,6 @@ SILENT_BEAT_S: Final = 5.0
 SILENT_AGAIN_S: Final = 30.0
 FRESH_S: Final = 5.0
 """An endpoint that answered within this time goes before the relay when another one dies."""
-MOVED_S: Final = 1.0
-"""Patience with the path in use when the peer's newest packets come from another usable endpoint,
-and twice that when they come by a relay."""
 _PROBE_GAP_S: Final = 0.1
 _MAX_WORKED: Final = 2
 _NOT_DUE: Final = float("inf")
@@ -134,14 +132,18 @@ class PathSet:
     @property
     def retry_at(self) -> float | None:
         """When endpoints are tried again; None while that is of no use."""
-        return (
-            self._rounds.retry_at if self._need.live_at is not None and self._may_retry() else None
-        )
+        waits = self._need.live_at is not None and self._may_retry()
+        return self._rounds.retry_at if waits else None
+
+    @property
+    def tick_s(self) -> float:
+        """How often the owner should tell of traffic, in seconds: quicker while frames flow."""
+        return self._heartbeat.tick_s
 
     @property
     def worked(self) -> tuple[Endpoint, ...]:
         """Endpoints that have answered, the latest first: worth remembering."""
-        return tuple(candidate.path.endpoint for candidate in self._by_latest_answer())
+        return tuple(candidate.path.endpoint for candidate in self._table.by_latest_answer())
 
     def handshake_paths(self) -> tuple[Path, ...]:
         """Where an INIT should go: the path in use, relays, and endpoints that answered last.
@@ -151,7 +153,7 @@ class PathSet:
         """
         paths = [] if self._active is None else [self._active.path]
         paths += self.relays
-        paths += [candidate.path for candidate in self._by_latest_answer()[:_MAX_WORKED]]
+        paths += [candidate.path for candidate in self._table.by_latest_answer()[:_MAX_WORKED]]
         if self._direct:
             for candidate in self._table.direct():
                 if self._need.always or candidate.kind is Kind.REMEMBERED:
@@ -165,10 +167,7 @@ class PathSet:
         self._need.always = always
 
     def keep_all_open(self) -> None:
-        """Planets: keep every endpoint that answers open, not the one in use alone.
-
-        Each shows what the NATs before us make of it, and one of another family is a way in.
-        """
+        """Planets: keep every endpoint open that answers, since each shows what NATs make of us."""
         self._keeps_all = True
 
     def add_relay(self, path: Path, now: float) -> None:
@@ -240,7 +239,7 @@ class PathSet:
         candidate = self._known_or_seen(path, now)
         if candidate is None:
             return
-        if not self._has_answered(candidate, now):
+        if not candidate.has_just_answered(now):
             self._probe(candidate, now)
         self._heartbeat.elsewhere(path, now)
         self._challenge_active(now)
@@ -250,7 +249,7 @@ class PathSet:
         if self._need.live_at is None:
             return
         candidate = self._known_or_seen(path, now)
-        if candidate is None or not candidate.is_direct or self._has_answered(candidate, now):
+        if candidate is None or not candidate.is_direct or candidate.has_just_answered(now):
             return
         if now >= candidate.probed_at + _PROBE_GAP_S:
             self._probe(candidate, now)
@@ -278,8 +277,7 @@ class PathSet:
 
     def note_activity(self, sent: float, received: float, frame: float, now: float) -> None:
         """Traffic with the peer, as the engine's ``Activity`` tells it."""
-        del now
-        self._heartbeat.note(sent, received)
+        self._heartbeat.note(sent, received, frame, now)
         self._need.note_frame(frame)
 
     def challenge(self, now: float) -> None:
@@ -367,10 +365,16 @@ class PathSet:
     # --- the path in use --------------------------------------------------------------------------
 
     def _watch_active(self, now: float) -> None:
-        if self._active is None or self._heartbeat.has_just_beaten(now):
+        if self._active is None:
             return
-        patience_s, keep_alive = self._patience_s(), not self._need.is_idle
-        verdict = self._heartbeat.tick(now, patience_s=patience_s, keep_alive=keep_alive)
+        if has_better(self._active, self._heartbeat, self._table, now):
+            self._active.doubted_at = now
+            self._give_up(self._active, now)
+        if self._heartbeat.has_just_beaten(now):
+            return
+        bearable_s = patience_s(self._heartbeat, self._table)
+        keep_alive = not self._need.is_idle
+        verdict = self._heartbeat.tick(now, patience_s=bearable_s, keep_alive=keep_alive)
         if verdict is Verdict.REST:
             return
         if verdict is Verdict.SEND:
@@ -401,16 +405,6 @@ class PathSet:
         if self._active is not None and not self._heartbeat.has_just_beaten(now):
             self._beat(self._active, now)
 
-    def _patience_s(self) -> float:
-        """3 s; less when the peer itself has gone to another path that is fit for use."""
-        elsewhere = self._heartbeat.elsewhere_path
-        if elsewhere is None or not self._heartbeat.is_elsewhere():
-            return DEAD_S
-        other = self._table.get(elsewhere)
-        if other is None or not other.usable:
-            return DEAD_S
-        return MOVED_S if other.is_direct else 2 * MOVED_S
-
     def _give_up(self, dead: Candidate, now: float) -> None:
         """The path in use is dead: the best of the others, and all endpoints are tried again."""
         since = self._heartbeat.waiting_since
@@ -436,7 +430,7 @@ class PathSet:
             self._outputs.append(PeerSilent())
 
     def _settle(self, now: float, *, changed: bool = False) -> None:
-        """Use the best path there is; ``changed`` when the one in use was just taken away."""
+        """Use the best path there is; ``changed``: the one in use was just taken away."""
         best = best_path(self._table, self._active)
         if best is self._active and not changed:
             return
@@ -504,10 +498,3 @@ class PathSet:
         if candidate is None and not path.relay and self._direct:
             candidate = self._table.add(path, Kind.SEEN, now)
         return candidate
-
-    def _has_answered(self, candidate: Candidate, now: float) -> bool:
-        return candidate.usable and candidate.answered_at > now - BEAT_S
-
-    def _by_latest_answer(self) -> list[Candidate]:
-        answered = [candidate for candidate in self._table.direct() if candidate.has_worked]
-        return sorted(answered, key=lambda candidate: -candidate.answered_at)

@@ -1,10 +1,9 @@
 """Asking for a session: one INIT after the other until somebody answers (protocol section 3.7).
 
     begin   0 s      attempt 1
-            0.5 s    attempt 2      each wait +0..10 %
-            1.5 s    attempt 3
-            3.5 s    attempt 4
-            7.5 s    attempt 5, then one every 5 s
+            0.5 s    attempt 2, then at 1, 1.5, 2.5, 3.5, 4.5, 6.5 and 8.5 s (each wait +0..10 %),
+                     so that a line on which half of all round trips are lost lets one through
+            13.5 s   attempt 10, then one every 5 s
             30 s     given up
 
 Each attempt has its own ephemeral key and handshake number, the last two can be answered. All
@@ -18,7 +17,7 @@ from l2mesh.crypto import Random
 from l2mesh.session.handshake import Initiation
 from l2mesh.wire.handshake import Announcement
 
-RETRY_S: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
+RETRY_S: Final = (0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 2.0, 2.0, 5.0)
 """Waits after the attempts; the last one repeats."""
 RETRY_JITTER: Final = 0.1
 """The largest part of a wait that is added at random."""

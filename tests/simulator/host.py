@@ -140,6 +140,11 @@ class Host(Generic[CoreT]):
         self.crash()
         self.start()
 
+    def suspend(self, seconds: float) -> None:
+        """Close the lid: the clock goes on, nothing else does."""
+        assert self.machine is not None
+        self.machine.sleeps_until = self.schedule.now + seconds
+
     def call(self, function: Callable[[CoreT, float], Any]) -> Any:
         """Call the core from outside, as the local API does, and carry out what follows."""
         assert self.machine is not None, f"{self.name} is down"

@@ -95,6 +95,7 @@ class Internet:
     def __init__(self, schedule: Schedule, random: Random, journal: Journal) -> None:
         self.schedule = schedule
         self.public = Segment("internet")
+        self.segments = [self.public]
         self.taps: list[Callable[[Packet], None]] = []
         """Each hears every datagram that a host sends."""
         self.drops: Counter[str] = Counter()
@@ -102,7 +103,7 @@ class Internet:
         """Datagrams by the name of the sending host."""
         self._random = random
         self._journal = journal
-        self._cuts: set[frozenset[str]] = set()
+        self._cuts: set[tuple[str, str]] = set()
 
     def attach(
         self, owner: str, address: str, segment: Segment, line: Line, receive: Receiver
@@ -123,17 +124,29 @@ class Internet:
         inside = Segment(name)
         gateway = Gateway(nat, inside, outside)
         inside.gateway = gateway
+        self.segments.append(inside)
         assert nat.address not in outside.hosts
         outside.hosts[nat.address] = gateway
         return inside
+
+    def renumber(self, nat: Nat, address: str) -> None:
+        """The NAT was started anew: no mapping is left, and it has another outside address."""
+        nat.reboot()
+        for segment in self.segments:
+            gateway = segment.hosts.pop(nat.address, None)
+            if isinstance(gateway, Gateway):
+                segment.hosts[address] = gateway
+        nat.address = address
 
     def wall(self, inside: Segment, nat: Nat, outside: Segment) -> None:
         """Lead a segment's IPv6 out through a firewall, for hosts that are attached afterwards."""
         inside.gateway6 = Gateway(nat, inside, outside)
 
-    def cut(self, one: str, other: str) -> None:
-        """From now on nothing passes between two hosts."""
-        self._cuts.add(frozenset((one, other)))
+    def cut(self, one: str, other: str, *, one_way: bool = False) -> None:
+        """From now on nothing passes between two hosts, or nothing from the first to the other."""
+        self._cuts.add((one, other))
+        if not one_way:
+            self._cuts.add((other, one))
 
     def heal(self) -> None:
         """Everybody reaches everybody again."""
@@ -218,7 +231,7 @@ class Internet:
         delay: float,
     ) -> None:
         """Over the receiver's line."""
-        if frozenset((sender, target.owner)) in self._cuts:
+        if (sender, target.owner) in self._cuts:
             self._drop("cut", sender, destination)
             return
         header = _IPV6_BYTES if ":" in destination.host else _IPV4_BYTES

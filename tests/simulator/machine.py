@@ -61,6 +61,8 @@ class Machine:
         self.engine = engine
         self.core = core
         self.is_dead = False
+        self.sleeps_until = float("-inf")
+        """Suspended until then: nothing is heard, and what is due comes late."""
         self.dies_after: int | None = None
         """So many outputs of the core are carried out, then the process is killed."""
         self.on_death: Callable[[], None] = lambda: None
@@ -75,14 +77,14 @@ class Machine:
 
     def handle_datagram(self, datagram: bytes, source: Endpoint) -> None:
         """The socket has received something."""
-        if not self.is_dead:
+        if not self.is_dead and self._schedule.now >= self.sleeps_until:
             now = self._schedule.now
             self.engine.handle_datagram(datagram, source, now)
             self._flush(now)
 
     def handle_frame(self, network: int, frame: bytes) -> None:
         """The host has sent a frame into a port."""
-        if not self.is_dead:
+        if not self.is_dead and self._schedule.now >= self.sleeps_until:
             now = self._schedule.now
             self.engine.handle_frame(network, frame, now)
             self._flush(now)
@@ -165,6 +167,10 @@ class Machine:
         if self.is_dead or armed != self._armed:
             return
         now = self._schedule.now
+        if now < self.sleeps_until:
+            self._armed = self.sleeps_until
+            self._schedule.at(self._armed, lambda at=self._armed: self._on_timer(at))  # type: ignore[misc]
+            return
         self._notice_spinning(now)
         self._armed = float("inf")
         for machine in (self.engine, self.core):

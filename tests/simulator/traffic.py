@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
+from itertools import count, pairwise
 from typing import Final
 
 from tests.simulator import frames
@@ -66,6 +66,12 @@ class Pings:
         latest = self.source.schedule.now - PATIENCE_S
         unanswered = self.sent.keys() - self.round_trips.keys()
         return sorted(at for sequence in unanswered if (at := self.sent[sequence]) <= latest)
+
+    def silence_s(self, since: float) -> float:
+        """The longest time without an answer after a moment, up to now."""
+        answers = sorted(self.sent[each] + took for each, took in self.round_trips.items())
+        times = [since, *(at for at in answers if at > since), self.source.schedule.now]
+        return max(later - earlier for earlier, later in pairwise(times))
 
     @property
     def has_answer(self) -> bool:

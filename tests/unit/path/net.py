@@ -158,7 +158,7 @@ class Net:
                     end.silent.append(self.now)
 
     def run(self, seconds: float) -> None:
-        """Events and timers in order; traffic is reported once a second, as a core does."""
+        """Events and timers in order; traffic is reported as often as paths ask, as a core does."""
         until = self.now + seconds
         tick = self.now
         while self.now < until:
@@ -171,7 +171,8 @@ class Net:
             self.now = max(self.now, at)
             if self.now >= until:
                 return
-            tick = self.now + 1.0 if self.now >= tick else tick
+            if self.now >= tick:
+                tick = self.now + min(end.paths.tick_s for end in self.ends)
             for end in self.ends:
                 end.paths.note_activity(end.sent, end.received, end.frame, self.now)
                 end.paths.handle_timeout(self.now)

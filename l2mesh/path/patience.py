@@ -1,0 +1,42 @@
+"""How long a silent path is borne (section 8.4 of ``docs/protocol.md``).
+
+Three seconds, where nothing else is known. Less when the peer itself has gone to another path that
+is fit for use, and under load, when another path answers while this one does not.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from l2mesh.path.candidate import Candidate, CandidateTable
+from l2mesh.path.heartbeat import DEAD_S, Heartbeat
+
+__all__ = ["has_better", "patience_s"]
+
+MOVED_S: Final = 1.0
+"""Patience, at most, with the path in use when the peer's newest packets come from another usable
+endpoint: three round trips there, a quarter of this at least. Twice this when they come by a relay.
+"""
+
+
+def patience_s(heartbeat: Heartbeat, table: CandidateTable) -> float:
+    """Seconds without an answer after which the path in use is dead."""
+    elsewhere = heartbeat.elsewhere_path
+    if elsewhere is None or not heartbeat.is_elsewhere():
+        return DEAD_S
+    other = table.get(elsewhere)
+    if other is None or not other.usable:
+        return DEAD_S
+    if not other.is_direct:
+        return 2 * MOVED_S
+    return min(MOVED_S, max(MOVED_S / 4, 3 * (other.rtt_s or MOVED_S)))
+
+
+def has_better(active: Candidate, heartbeat: Heartbeat, table: CandidateTable, now: float) -> bool:
+    """Whether the path in use is doubtful, and another has answered since it fell silent."""
+    alarms = active.false_alarms
+    since = heartbeat.doubted_since(now, active.rtt_s, false_alarms=alarms)
+    if since is None:
+        return False
+    others = (each for each in table if each is not active and each.usable)
+    return any(each.answered_at >= since for each in others)
