@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from controller.service.socket import SOCKET, socket_path
+from controller.service.socket import SOCKET
 from l2mesh.cli.client import Wording, request
 from l2mesh.cli.options import state_of
 
@@ -29,6 +29,4 @@ WORDING: Final = Wording(
 
 def ask(context: click.Context, verb: str, **arguments: Any) -> dict[str, Any]:
     """The running controller's answer; Failure when there is none."""
-    state = state_of(context)
-    with socket_path(state) as short:
-        return request(str(short), verb, arguments, wording=WORDING, shown=str(state / SOCKET))
+    return request(str(state_of(context) / SOCKET), verb, arguments, wording=WORDING)

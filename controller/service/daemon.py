@@ -17,7 +17,7 @@ from typing import Any, Final
 from controller.api.health import HealthServer
 from controller.api.methods import Admin, method_table
 from controller.node import ControllerNode
-from controller.service.socket import SOCKET, socket_path
+from controller.service.socket import SOCKET
 from controller.store.store import Store
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.identity import address_of
@@ -56,7 +56,6 @@ class Daemon:
         self.options = options
         self.health: HealthServer | None = None
         self._look: asyncio.TimerHandle | None = None
-        self._kept = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             self.base = Foundation(options, reserved=RESERVED)
             undo.callback(self.base.close)
@@ -67,9 +66,7 @@ class Daemon:
             self.node = ControllerNode(self.base.settings(), self.store)
             self.driver: Driver[Effect] = self.base.drive(self.node, self._carry_out)
             admin = Admin(self.node, self.store, self.address, self.refresh)
-            short = self._kept.enter_context(socket_path(options.state))
-            undo.callback(self._kept.close)
-            self.api = ApiServer(short, method_table(admin))
+            self.api = ApiServer(options.state / SOCKET, method_table(admin))
             undo.pop_all()
         if options.api is not None:
             self.health = HealthServer(options.api, self._check_health)
@@ -97,7 +94,6 @@ class Daemon:
         if self._look is not None:
             self._look.cancel()
         await self.api.close()
-        self._kept.close()
         if self.health is not None:
             await self.health.close()
         self.node.close(self.clock())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from l2mesh.cli.failure import Failure
+from l2mesh.socketpath import short_path
 
 __all__ = ["ANSWER_S", "NODE", "Wording", "request"]
 
@@ -43,16 +45,11 @@ def request(
     *,
     timeout_s: float = ANSWER_S,
     wording: Wording = NODE,
-    shown: str = "",
 ) -> dict[str, Any]:
-    """The daemon's document; Failure when it refuses, is not there, or may not be asked.
-
-    Errors name the socket as `shown` where that says more than `path`.
-    """
+    """The daemon's document; Failure when it refuses, is not there, or may not be asked."""
     import msgpack
 
-    shown = shown or path
-    with _connect(path, shown, wording) as sock:
+    with _connect(path, wording) as sock:
         data = msgpack.packb({"verb": verb, "arguments": arguments})
         sock.settimeout(timeout_s)
         try:
@@ -66,7 +63,7 @@ def request(
         except (ValueError, msgpack.UnpackException):
             answer = None
     if not isinstance(answer, dict):
-        raise Failure("unreachable", f"what answers at {shown} is no l2mesh {wording.name}")
+        raise Failure("unreachable", f"what answers at {path} is no l2mesh {wording.name}")
     error = answer.get("error")
     if error is not None:
         raise Failure(error["code"], error["message"], hint=error.get("hint", ""))
@@ -74,26 +71,27 @@ def request(
     return result
 
 
-def _connect(path: str, shown: str, wording: Wording) -> socket.socket:
+def _connect(path: str, wording: Wording) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(CONNECT_S)
     try:
-        sock.connect(path)
+        with short_path(Path(path)) as reachable:
+            sock.connect(reachable)
     except OSError as error:
         sock.close()
-        raise _unconnected(error, shown, wording) from None
+        raise _unconnected(error, path, wording) from None
     return sock
 
 
-def _unconnected(error: OSError, shown: str, wording: Wording) -> Failure:
+def _unconnected(error: OSError, path: str, wording: Wording) -> Failure:
     match error:
         case PermissionError():
-            return Failure("not_permitted", f"you may not use {shown}", hint=wording.permit_hint)
+            return Failure("not_permitted", f"you may not use {path}", hint=wording.permit_hint)
         case FileNotFoundError() | ConnectionRefusedError():
             reason = ""
         case _:
             reason = f": {error.strerror or error}"
-    message = f"no {wording.name} answers at {shown}{reason}"
+    message = f"no {wording.name} answers at {path}{reason}"
     return Failure("unreachable", message, hint=wording.start_hint)
 
 

@@ -32,6 +32,7 @@ from typing import Any, Final
 import msgpack
 
 from l2mesh.errors import ConfigError, L2meshError
+from l2mesh.socketpath import short_path
 
 __all__ = ["ApiError", "ApiServer", "Method"]
 
@@ -203,7 +204,8 @@ def _bind(path: Path) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~MODE)  # nobody else gets in between bind and chown
     try:
-        sock.bind(str(path))
+        with short_path(path) as reachable:
+            sock.bind(reachable)
         with contextlib.suppress(KeyError, PermissionError):
             os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
         sock.listen(MAX_CLIENTS)
@@ -227,7 +229,8 @@ def _clear(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
-            probe.connect(str(path))
+            with short_path(path) as reachable:
+                probe.connect(reachable)
         except ConnectionRefusedError:
             path.unlink()
             return

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.service.daemon import Daemon, Options
-from controller.service.socket import SOCKET, socket_path
+from controller.service.socket import SOCKET
 from l2mesh.cli.client import request
 from l2mesh.credential.world import Planet, SigningKey, World
 from l2mesh.crypto import SodiumCrypto
@@ -37,8 +37,7 @@ def options(state: Path, world: Path) -> Options:
 
 
 async def ask(state: Path, verb: str, **arguments: Any) -> dict[str, Any]:
-    with socket_path(state) as path:
-        return await asyncio.to_thread(request, str(path), verb, arguments, timeout_s=10)
+    return await asyncio.to_thread(request, str(state / SOCKET), verb, arguments, timeout_s=10)
 
 
 @pytest.mark.parametrize("name", ["c", "long" * 30])

@@ -10,6 +10,8 @@ import msgpack
 import pytest
 import pytest_asyncio
 
+from l2mesh.cli.client import request
+from l2mesh.cli.failure import Failure
 from l2mesh.errors import ConfigError, StateError
 from l2mesh.service import api
 from l2mesh.service.api import ApiError, ApiServer, Method
@@ -47,6 +49,20 @@ METHODS = {
     "wait": Method(wait),
     "write": Method(echo, writes=True),
 }
+
+
+@pytest.mark.asyncio
+async def test_socket_may_be_below_any_path(tmp_path: Path) -> None:
+    path = tmp_path / ("long" * 30) / ("path" * 30) / "node.sock"
+    server = ApiServer(path, METHODS)
+    await server.start()
+    assert await asyncio.to_thread(request, str(path), "echo", {"a": 1}) == {"a": 1}
+    with pytest.raises(ConfigError, match="running and answers"):
+        ApiServer(path, METHODS)
+    await server.close()
+    assert not path.exists()
+    with pytest.raises(Failure, match=r"no daemon answers at .*longlong"):
+        request(str(path), "echo", {})
 
 
 @pytest_asyncio.fixture
