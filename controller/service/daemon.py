@@ -60,6 +60,7 @@ class Daemon:
             self.base = Foundation(options, reserved=RESERVED)
             undo.callback(self.base.close)
             self.clock, identity = self.base.clock, self.base.identity
+            self.broken = self.base.broken
             self.address = address_of(identity.fingerprint, self.base.crypto) or bytes(5)
             self.store = Store.open(options.state / DATABASE, identity.fingerprint)
             undo.callback(self.store.close)

@@ -76,6 +76,10 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
         for planet in answer["planets"]
     ]
     lines += table(("PLANET", "ENDPOINT", "RTT", "STATE"), rows) if rows else ["no planets"]
+    offloads = answer.get("offloads", {}).items()
+    off = [(name, offload["why"]) for name, offload in offloads if not offload["on"]]
+    if off:
+        lines += ["", *table(("OFFLOAD OFF", "WHY"), off)]
     if answer["health"]:
         lines += ["", "health", *(f"  - {clean(line)}" for line in answer["health"])]
     return lines

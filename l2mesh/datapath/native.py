@@ -26,9 +26,10 @@ from l2mesh.datapath.interface import (
     Upcall,
 )
 
-__all__ = ["NativeEngine", "Trouble"]
+__all__ = ["LOST", "STOPPED", "NativeEngine", "Trouble"]
 
 LOST: Final = "lost"
+STOPPED: Final = "stopped"
 
 
 class Trouble(NamedTuple):

@@ -74,6 +74,7 @@ class Driver(Generic[EffectT]):
 
     `on_effect` carries out what is not for the engine. `on_port_lost`, when set, hears of a port
     whose descriptor died under us (somebody deleted the device); the port is detached by then.
+    `on_broken` hears why nothing is carried any more, when that is for good.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Driver(Generic[EffectT]):
         self.underlay = underlay
         self.clock = clock
         self.on_port_lost: Callable[[int], None] | None = None
+        self.on_broken: Callable[[str], None] | None = None
         self._on_effect = on_effect
         self._counters: Counter[str] = Counter()
         self._ports: dict[int, Port] = {}
@@ -238,8 +240,9 @@ class Driver(Generic[EffectT]):
         """The kernel takes none of this kind: do without, on all ports that come later, too."""
         assert port.offloads is not None and deliver.offload is not None
         is_udp = deliver.offload.gso_type == GSO_UDP
-        self._counters["port_write_superframe_refused"] += 1
-        self.underlay.offloads.refuse("tap_uso" if is_udp else "tap_tso", str(error))
+        kind = "tap_uso" if is_udp else "tap_tso"
+        self._counters[f"{kind}_refused"] += 1
+        self.underlay.offloads.leave_out(kind, f"the kernel refused it: {error}")
         port.offloads = port.offloads._replace(**{"uso" if is_udp else "tso": False})
         command = SetPortOffloads(deliver.network, port.offloads)
         self.engine.execute(command, self.clock())

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from l2mesh.datapath.interface import Engine, PortOffloads, SetPortOffloads
-from l2mesh.datapath.native import LOST, NativeEngine, Trouble
+from l2mesh.datapath.native import LOST, STOPPED, NativeEngine, Trouble
 from l2mesh.runtime.clock import Clock
 from l2mesh.runtime.core import Core
 from l2mesh.runtime.driver import Driver
@@ -95,3 +95,5 @@ class NativeDriver(Driver[EffectT]):
             return
         self._counters["internal_errors"] += 1
         logger.error("the engine's thread has %s: %s", trouble.kind, trouble.reason)
+        if trouble.kind == STOPPED and self.on_broken is not None:
+            self.on_broken(f"the engine's thread has ended: {trouble.reason}")

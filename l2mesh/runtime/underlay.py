@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import ConfigError
+from l2mesh.runtime.clock import Clock, boot_clock
 from l2mesh.runtime.offloads import Offloads
 
 __all__ = ["SOCKET_MARK", "SO_SNDBUFFORCE", "Listen", "Underlay", "parse_listen"]
@@ -41,8 +42,12 @@ DATAGRAM_BYTES: Final = 2048
 TRAIN_BYTES: Final = 65535
 """What UDP_GRO merges at most."""
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4)
-GSO_REFUSALS: Final = 16
-"""Trains that the kernel may refuse before they are given up: some mishap is no verdict."""
+GSO_REFUSED_S: Final = 60.0
+"""So long trains to an endpoint leave one by one after the kernel refused one."""
+GSO_REFUSED_ENDPOINTS: Final = 1024
+"""Remembered for that; then all are forgotten."""
+SEND_TRIES: Final = 3
+"""For a datagram for which the kernel has no memory at the moment."""
 
 # Numbers of include/uapi/asm-generic/socket.h, linux/in.h and linux/in6.h that `socket` lacks.
 SO_SNDBUFFORCE: Final = 32
@@ -56,7 +61,9 @@ UDP_GRO: Final = 104
 PMTUDISC_PROBE: Final = 3
 """Set DF and ignore what ICMP says of the path, which anybody could forge."""
 
-_NO_GSO: Final = frozenset({errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT})
+_NO_GSO: Final = frozenset(
+    {errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
+)
 _NO_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 
@@ -90,9 +97,21 @@ def parse_listen(text: str) -> Listen:
 class Underlay:
     """The open sockets. Belongs to the event loop's thread; never blocks."""
 
-    __slots__ = ("_v4", "_v6", "counters", "listen", "offloads", "port", "sockets")
+    __slots__ = (
+        "_clock",
+        "_refused",
+        "_v4",
+        "_v6",
+        "counters",
+        "listen",
+        "offloads",
+        "port",
+        "sockets",
+    )
 
-    def __init__(self, listen: Listen, offloads: Offloads | None = None) -> None:
+    def __init__(
+        self, listen: Listen, offloads: Offloads | None = None, clock: Clock = boot_clock
+    ) -> None:
         """Binds; ConfigError with one clear line when that cannot be done.
 
         What the kernel lacks of `offloads` (default: all of them) is switched off in there.
@@ -105,6 +124,8 @@ class Underlay:
         self._v6 = by_family.get(socket.AF_INET6)
         self.port: int = self.sockets[0].getsockname()[1]
         self.counters: Counter[str] = Counter()
+        self._clock = clock
+        self._refused: dict[Endpoint, float] = {}
         for sock in self.sockets:
             _set_offloads(sock, self.offloads)
 
@@ -125,7 +146,7 @@ class Underlay:
             self.counters["underlay_send_no_family"] += 1
             return
         try:
-            sock.sendto(datagram, endpoint)
+            _send_patiently(sock, datagram, endpoint)
         except OSError as error:
             self._count("send", error)
         except (ValueError, OverflowError):  # a host that is no address, a port out of range
@@ -134,14 +155,14 @@ class Underlay:
     def send_train(self, datagrams: bytes, stride: int, endpoint: Endpoint) -> None:
         """Sends datagrams of `stride` bytes each, the last perhaps shorter, at once if possible."""
         sock = self._v6 if ":" in endpoint[0] else self._v4
-        if sock is not None and self.offloads.udp_gso:
+        if sock is not None and self.offloads.udp_gso and self._may_train(endpoint):
             try:
                 sock.sendmsg((datagrams,), ((SOL_UDP, UDP_SEGMENT, _u16(stride)),), 0, endpoint)
             except OSError as error:
                 if error.errno not in _NO_GSO:
                     self._count("send", error)
                     return
-                self._refuse_trains(error)
+                self._refuse_train(endpoint, error)
             else:
                 return
         for at in range(0, len(datagrams), stride):
@@ -170,17 +191,28 @@ class Underlay:
         for sock in self.sockets:
             sock.close()
 
-    def _refuse_trains(self, error: OSError) -> None:
-        """The kernel does not send trains this way. It also says so of one that is too large.
+    def _may_train(self, endpoint: Endpoint) -> bool:
+        if not self._refused or (until := self._refused.get(endpoint)) is None:
+            return True
+        if until > self._clock():
+            return False
+        del self._refused[endpoint]
+        return True
 
-        The datagrams go one by one, which shows what it was: EMSGSIZE is counted there. A way that
-        takes single datagrams but no trains (no checksum offload, IPsec) costs a refused call for
-        each, unless nothing else works either.
+    def _refuse_train(self, endpoint: Endpoint, error: OSError) -> None:
+        """The kernel sends no train on this way (no checksum offload, IPsec, a smaller MTU).
+
+        Its datagrams go one by one, for a while at once; EMSGSIZE tells of the path's size alone,
+        which the single ones then tell, too.
         """
-        self.counters["underlay_gso_refused"] += 1
-        if self.counters["underlay_gso_refused"] == GSO_REFUSALS:
-            self.offloads.refuse("udp_gso", f"the kernel refused it {GSO_REFUSALS} times ({error})")
-            logger.warning("underlay: sending one by one: %s", error)
+        self.counters["udp_gso_refused"] += 1
+        if self.counters["udp_gso_refused"] == 1:
+            logger.warning("underlay: trains to %s leave one by one: %s", endpoint.host, error)
+        if error.errno == errno.EMSGSIZE:
+            return
+        if len(self._refused) >= GSO_REFUSED_ENDPOINTS:
+            self._refused.clear()
+        self._refused[endpoint] = self._clock() + GSO_REFUSED_S
 
     def _count(self, what: str, error: OSError) -> None:
         name = errno.errorcode.get(error.errno or 0, "unknown").lower()
@@ -246,13 +278,25 @@ def _set_offloads(sock: socket.socket, offloads: Offloads) -> None:
     try:
         sock.getsockopt(SOL_UDP, UDP_SEGMENT)
     except OSError:
-        offloads.udp_gso = False
+        offloads.leave_out("udp_gso", "the kernel does not know it")
     if not offloads.udp_gro:
         return
     try:
         sock.setsockopt(SOL_UDP, UDP_GRO, 1)
     except OSError:
-        offloads.udp_gro = False
+        offloads.leave_out("udp_gro", "the kernel does not know it")
+
+
+def _send_patiently(sock: socket.socket, datagram: bytes, endpoint: Endpoint) -> None:
+    """One datagram; a kernel that is short of memory is asked again at once, few times."""
+    for remaining in reversed(range(SEND_TRIES)):
+        try:
+            sock.sendto(datagram, endpoint)
+        except OSError as error:
+            if error.errno != errno.ENOBUFS or not remaining:
+                raise
+        else:
+            return
 
 
 def _u16(value: int) -> bytes:

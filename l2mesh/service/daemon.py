@@ -69,8 +69,6 @@ class Daemon(RunningNode):
             for view in self.node.networks()
             if (problem := self.devices.problem(view.id))
         ]
-        if errors := self.driver.counters().get("internal_errors"):
-            found.append(f"{errors} internal errors, see the log")
         return found
 
     # --- devices --------------------------------------------------------------------------------

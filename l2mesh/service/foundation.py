@@ -6,6 +6,7 @@ what was taken is let go in the reverse order, the state's lock last.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -78,6 +79,9 @@ class Foundation:
             )
             self._undo = undo.pop_all()
         self.engine = self.carrier.engine
+        self._driver: Driver[Any] | None = None
+        self._broken = asyncio.Event()
+        self._why = ""
 
     def settings(self, **choices: Any) -> Settings:
         """What this daemon's core is given; `choices` are further fields of `Settings`."""
@@ -93,6 +97,8 @@ class Foundation:
     def drive(self, core: Core[EffectT], on_effect: Callable[[EffectT], None]) -> Driver[EffectT]:
         """The driver of engine and core; call it once. It is closed with the rest."""
         driver = self.carrier.drive(core, self.underlay, self.clock, on_effect)
+        self._driver = driver
+        driver.on_broken = self._break
         self._undo.callback(driver.close)
         return driver
 
@@ -124,7 +130,20 @@ class Foundation:
 
     def health(self) -> list[str]:
         """What is wrong, one sentence each."""
-        return [*self.carrier.health(), *self.offloads.problems()]
+        counters = self._driver.counters() if self._driver is not None else {}
+        found = [*self.carrier.health(), *Offloads.problems(counters)]
+        if errors := counters.get("internal_errors"):
+            found.append(f"{errors} internal errors, see the log")
+        return found
+
+    async def broken(self) -> str:
+        """Waits until nothing can be carried any more; says why."""
+        await self._broken.wait()
+        return self._why
+
+    def _break(self, why: str) -> None:
+        self._why = why
+        self._broken.set()
 
     def close(self) -> None:
         """Stops the driver and lets go of everything; may be called twice."""

@@ -77,6 +77,7 @@ async def status(daemon: Daemon, _: Arguments) -> dict[str, Any]:
         "fingerprint": format_fingerprint(daemon.identity.fingerprint),
         "version": version(),
         "engine": daemon.engine.name,
+        "offloads": daemon.base.offloads.view(),
         "online": daemon.node.is_online,
         "planets": planets,
         "health": daemon.health(),

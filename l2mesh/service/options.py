@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from l2mesh.errors import ConfigError
-from l2mesh.runtime.offloads import NAMES
+from l2mesh.runtime.offloads import CHOICES
 
 __all__ = [
     "DEFAULT_WORLD",
@@ -82,7 +82,7 @@ _CARRIER: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option(
         "--without",
         multiple=True,
-        type=click.Choice(NAMES),
+        type=click.Choice(CHOICES),
         help="An offload of the kernel not to use; may be given several times.",
     ),
     click.option(

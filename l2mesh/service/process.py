@@ -33,11 +33,14 @@ class Daemon(Protocol):
     async def stop(self) -> None:
         """Ends in good order; also after a failed start."""
 
+    async def broken(self) -> str:
+        """Waits until it cannot go on; why."""
+
 
 def run_daemon(program: str, make: Callable[[], Daemon], *, log_level: str) -> None:
     """Runs the daemon that `make` makes until SIGTERM, in a hardened process that logs to stderr.
 
-    Ends the program with status 1 and one line where it cannot start.
+    Ends the program with status 1 and one line where it cannot start, or cannot go on.
     """
     set_up_log(log_level)
     harden()
@@ -51,13 +54,25 @@ async def _serve(make: Callable[[], Daemon], stop: asyncio.Event) -> None:
     daemon = make()
     try:
         await daemon.start()
-        await stop.wait()
+        why = await _wait(stop, daemon)
     finally:
         try:
             async with asyncio.timeout(STOP_WITHIN_S):
                 await daemon.stop()
         except TimeoutError:  # the kernel takes the rest with the process
             logger.error("not everything ended within %g s", STOP_WITHIN_S)  # noqa: TRY400
+    if why is not None:
+        raise L2meshError(why)
+
+
+async def _wait(stop: asyncio.Event, daemon: Daemon) -> str | None:
+    """Until a signal, then None; or until the daemon is broken, then why."""
+    signalled = asyncio.ensure_future(stop.wait())
+    broken = asyncio.ensure_future(daemon.broken())
+    await asyncio.wait({signalled, broken}, return_when=asyncio.FIRST_COMPLETED)
+    signalled.cancel()
+    broken.cancel()
+    return broken.result() if broken.done() else None
 
 
 def run_until_signal(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:

@@ -58,6 +58,7 @@ class RunningNode(abc.ABC):
             undo.callback(self.base.close)
             self.clock, self.crypto, self.state = self.base.clock, self.base.crypto, self.base.state
             self.identity, self.engine = self.base.identity, self.base.engine
+            self.broken = self.base.broken
             settings = self.base.settings(direct=not options.relay_only)
             name = options.name or socket.gethostname().partition(".")[0]
             self.node = Node(settings, name=name)

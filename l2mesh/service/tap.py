@@ -29,9 +29,11 @@ _HEAD, _TAIL = 6, 6
 IFF_VNET_HDR: Final = 0x4000
 TUNSETOFFLOAD: Final = 0x400454D0
 TUN_F_CSUM: Final = 0x01
-TUN_F_TSO: Final = 0x02 | 0x04 | 0x08
-"""IPv4, IPv6, and both with ECN."""
+TUN_F_TSO4: Final = 0x02
+TUN_F_TSO6: Final = 0x04
+TUN_F_TSO_ECN: Final = 0x08
 TUN_F_USO: Final = 0x20 | 0x40
+"""IPv4 and IPv6: the kernel takes both or refuses."""
 _WINDOWS: Final = 5
 
 
@@ -63,10 +65,10 @@ class Tap:
     offloads: PortOffloads
     """What the kernel understands. Before each frame stands a virtio header."""
 
-    def __init__(self, name: str, *, tso: bool = True, uso: bool = True) -> None:
+    def __init__(self, name: str, offloads: Offloads | None = None) -> None:
         """Makes the device; ConfigError when the name is taken or we may not.
 
-        `tso` and `uso`: whether it may have super-frames of TCP and of UDP.
+        It has of `offloads` (default: all) what the kernel knows; the rest is left out in there.
         """
         check_name(name)
         flags = pytun.IFF_TAP | pytun.IFF_NO_PI | pytun.IFF_TUN_EXCL | IFF_VNET_HDR
@@ -78,7 +80,7 @@ class Tap:
         os.set_blocking(self._device.fileno(), False)
         self.name: str = name
         self._is_open = True
-        self.offloads = _negotiate(self._device.fileno(), tso=tso, uso=uso)
+        self.offloads = _negotiate(self._device.fileno(), offloads or Offloads())
 
     def fileno(self) -> int:
         """The descriptor: a virtio header and one frame, without FCS, a read or write."""
@@ -94,29 +96,38 @@ class Tap:
 
 def open_tap(network: int, name: str | None, offloads: Offloads) -> Tap:
     """A network's TAP by the wanted name, or by the first default one that is free."""
-    tso, uso = offloads.tap_tso, offloads.tap_uso
     if name is not None:
-        return Tap(name, tso=tso, uso=uso)
+        return Tap(name, offloads)
     first: ConfigError | None = None
     for candidate in default_names(network):
         try:
-            return Tap(candidate, tso=tso, uso=uso)
+            return Tap(candidate, offloads)
         except ConfigError as error:
             first = first or error
     assert first is not None
     raise first
 
 
-def _negotiate(fd: int, *, tso: bool, uso: bool) -> PortOffloads:
+def _negotiate(fd: int, offloads: Offloads) -> PortOffloads:
     """Asks the kernel for as many of the offloads as it knows: those of UDP came with 6.2."""
-    for wanted in (PortOffloads(True, tso, uso), PortOffloads(True, tso), PortOffloads(True)):
-        bits = TUN_F_CSUM | (TUN_F_TSO if wanted.tso else 0) | (TUN_F_USO if wanted.uso else 0)
+    for lacked in (None, "tap_uso", "tap_tso", "tap_csum"):
+        if lacked is not None:
+            offloads.leave_out(lacked, "the kernel's TAP does not know it")
         try:
-            fcntl.ioctl(fd, TUNSETOFFLOAD, bits)
+            fcntl.ioctl(fd, TUNSETOFFLOAD, _bits(offloads))
         except OSError:
             continue
-        return wanted
-    return PortOffloads()
+        break
+    checksum = offloads.has("tap_csum")
+    return PortOffloads(checksum, tso=offloads.tap_tso, uso=offloads.tap_uso)
+
+
+def _bits(offloads: Offloads) -> int:
+    """What the kernel may hand us. All of it needs the open checksum."""
+    if not offloads.has("tap_csum"):
+        return 0
+    tso = TUN_F_TSO4 * offloads.has("tap_tso4") | TUN_F_TSO6 * offloads.has("tap_tso6")
+    return TUN_F_CSUM | tso | TUN_F_TSO_ECN * (tso > 0) | TUN_F_USO * offloads.tap_uso
 
 
 def _cannot_make(name: str, error: OSError) -> ConfigError:

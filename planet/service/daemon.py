@@ -60,6 +60,7 @@ class Daemon:
             undo.callback(self.base.close)
             self.clock, self.identity = self.base.clock, self.base.identity
             self.engine = self.base.engine
+            self.broken = self.base.broken
             held = own_world(self.base.state, self.identity, self.base.crypto)
             self.world = held or self._make_world(options)
             self.claims = ClaimsFile(self.base.state)
@@ -104,6 +105,7 @@ class Daemon:
             "schema": "l2mesh.planet_status/1",
             "address": format_address(self.address),
             "engine": self.engine.name,
+            "offloads": self.base.offloads.view(),
             "sessions": self.core.sessions,
             "relays": self.core.relays,
             "relayed_bytes": counters.get("relayed_bytes", 0),

@@ -174,3 +174,21 @@ def test_tagged_frames_pass_with_their_tag(engine: str) -> None:
         with Capture(made.b, "tap0", "vlan 5") as seen:
             made.a.run([sys.executable, "-c", sender, tag.hex()])
         assert [frame for _, frame in seen.frames()] == [tag]
+
+
+def test_a_kernel_that_refuses_trains_gets_datagrams_and_status_says_so(engine: str) -> None:
+    with tunnel(engine, left=("no_checksums",)) as made:
+        made.address()
+        assert made.flow(made.a, "10.9.0.2", "-C", "cubic")["bytes"] > 1_000_000
+        left = made.counters()[0]
+        assert 0 < left["udp_gso_refused"] < 20
+        assert any("udp_gso" in problem for problem in left["problems"])
+
+
+def test_a_wire_with_a_smaller_mtu_costs_counted_datagrams_alone(engine: str) -> None:
+    with tunnel(engine) as made:
+        made.address()
+        made.a.ip("link", "set", made.wire.near.interface, "mtu", "1300")
+        made.a.run(["ping", "-c", "1", "-W", "1", "-s", "1400", "10.9.0.2"], check=False)
+        made.a.run(["ping", "-c", "1", "10.9.0.2"])
+        assert made.counters()[0]["underlay_send_emsgsize"] > 0

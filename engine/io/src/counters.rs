@@ -70,8 +70,10 @@ counters! {
     tap_writes,
     /// Super-frames among them.
     tap_super_frames_out,
-    /// Super-frames that the kernel refused and that were written frame by frame.
-    tap_gso_refused,
+    /// Super-frames of TCP that the kernel refused and that were written frame by frame.
+    tap_tso_refused,
+    /// The same of UDP.
+    tap_uso_refused,
     /// Frames for a port that is not attached.
     port_write_no_port,
 }

@@ -97,8 +97,7 @@ impl Outlet {
             merged.superframes += u64::from(item.gso.is_some());
             if let Err(error) = tap::write(port.fd, pieces) {
                 if item.gso.is_some() && error.raw_os_error() == Some(libc::EINVAL) {
-                    count(&counters.tap_gso_refused, 1);
-                    turn_off(port, &item);
+                    turn_off(port, &item, counters);
                     write_singly(port.fd, &item, pieces, counters);
                 } else {
                     fail(port, &error, counters, lost);
@@ -176,10 +175,13 @@ fn fail(
 }
 
 /// Merges no more of what the kernel refused.
-fn turn_off(port: &mut Port, item: &Item<'_>) {
-    match item.gso {
-        Some(gso) if gso.kind == GsoKind::Udp => port.switches.udp = false,
-        _ => port.switches.tcp = false,
+fn turn_off(port: &mut Port, item: &Item<'_>, counters: &IoCounters) {
+    if item.gso.is_some_and(|gso| gso.kind == GsoKind::Udp) {
+        port.switches.udp = false;
+        count(&counters.tap_uso_refused, 1);
+    } else {
+        port.switches.tcp = false;
+        count(&counters.tap_tso_refused, 1);
     }
 }
 

@@ -29,6 +29,10 @@ STATUS = {
     "planets": [
         {"address": "1111111111", "endpoint": "192.0.2.1:9993", "rtt_ms": 1.26, "state": "up"}
     ],
+    "offloads": {
+        "udp_gso": {"on": True, "why": ""},
+        "udp_gro": {"on": False, "why": "switched off by the operator"},
+    },
     "health": ["the reference engine is slow"],
 }
 NETWORK_ENTRY = {

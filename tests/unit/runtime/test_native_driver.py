@@ -53,3 +53,26 @@ async def test_the_core_is_called_in_time_and_the_engine_sends_what_it_says() ->
         driver.close()
         transport.close()
         underlay.close()
+
+
+@pytest.mark.asyncio
+async def test_an_engine_that_has_ended_is_told_and_a_fault_is_not() -> None:
+    from l2mesh.runtime.native_driver import NativeDriver
+
+    troubles = [native.Trouble(kind, 0, 0, "injected") for kind in ("panicked", "stopped")]
+
+    class Troubled(native.NativeEngine):  # type: ignore[misc, name-defined]
+        def poll_trouble(self) -> native.Trouble | None:  # type: ignore[name-defined]
+            return troubles.pop(0) if troubles else None
+
+    underlay = Underlay(Listen("127.0.0.1", 0))
+    engine, told = Troubled(), list[str]()
+    driver = NativeDriver(engine, FakeCore(), underlay, boot_clock, told.append, engine)
+    driver.on_broken = told.append
+    try:
+        driver._on_reports()
+        assert told == ["the engine's thread has ended: injected"]
+        assert driver.counters()["internal_errors"] == 2
+    finally:
+        driver.close()
+        underlay.close()

@@ -1,6 +1,8 @@
+import errno
 import select
 import socket
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
@@ -8,7 +10,7 @@ from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import ConfigError
 from l2mesh.runtime.clock import boot_clock
 from l2mesh.runtime.offloads import Offloads
-from l2mesh.runtime.underlay import GSO_REFUSALS, Listen, Underlay, parse_listen
+from l2mesh.runtime.underlay import GSO_REFUSED_S, Listen, Underlay, parse_listen
 
 
 @pytest.fixture
@@ -128,17 +130,93 @@ def test_train_arrives_as_its_datagrams() -> None:
             end.close()
 
 
-def test_refused_trains_go_one_by_one_and_are_given_up_in_the_end() -> None:
+class Refusing:
+    """A socket that refuses trains, or whatever has one of some lengths, with an error."""
+
+    family = socket.AF_INET
+
+    def __init__(self, code: int, *, times: int = 1_000_000, singly: bool = False) -> None:
+        self.code, self.times, self.singly = code, times, singly
+        self.sent: list[bytes] = []
+        self.trains = 0
+
+    def sendmsg(self, buffers: tuple[bytes], *_: object) -> int:
+        self.trains += 1
+        raise OSError(self.code, "injected")
+
+    def sendto(self, datagram: bytes, _: Endpoint) -> int:
+        if self.singly and self.times > 0:
+            self.times -= 1
+            raise OSError(self.code, "injected")
+        self.sent.append(datagram)
+        return len(datagram)
+
+
+@pytest.fixture
+def now() -> list[float]:
+    return [100.0]
+
+
+@pytest.fixture
+def underlay(now: list[float]) -> Iterator[Underlay]:
+    underlay = Underlay(Listen("127.0.0.1", 0), clock=lambda: now[0])
+    yield underlay
+    underlay.close()
+
+
+def replace_socket(underlay: Underlay, fake: Refusing) -> None:
+    underlay._v4 = cast("socket.socket", fake)
+
+
+A, B = Endpoint("192.0.2.1", 1), Endpoint("192.0.2.2", 2)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EINVAL])
+def test_refused_train_goes_one_by_one_and_its_endpoint_is_remembered_for_a_minute(
+    underlay: Underlay, now: list[float], code: int
+) -> None:
+    fake = Refusing(code)
+    replace_socket(underlay, fake)
+    for _ in range(3):
+        underlay.send_train(b"aabbc", 2, A)
+    assert fake.sent == [b"aa", b"bb", b"c"] * 3 and fake.trains == 1
+    underlay.send_train(b"aabb", 2, B)
+    assert fake.trains == 2  # others are not concerned
+    now[0] += GSO_REFUSED_S
+    underlay.send_train(b"aabb", 2, A)
+    assert fake.trains == 3
+    assert underlay.counters == {"udp_gso_refused": 3}
+    assert underlay.offloads.udp_gso and Offloads.problems(underlay.counters)
+
+
+def test_train_above_the_mtu_goes_one_by_one_and_trains_go_on(underlay: Underlay) -> None:
+    fake = Refusing(errno.EMSGSIZE)
+    replace_socket(underlay, fake)
+    for _ in range(2):
+        underlay.send_train(b"aabb", 2, A)
+    assert fake.trains == 2 and fake.sent == [b"aa", b"bb"] * 2
+
+
+def test_memory_that_is_short_for_a_moment_loses_nothing(underlay: Underlay) -> None:
+    fake = Refusing(errno.ENOBUFS, times=2, singly=True)
+    replace_socket(underlay, fake)
+    underlay.send(b"a", A)
+    assert fake.sent == [b"a"] and not underlay.counters
+
+
+def test_memory_that_stays_short_costs_a_counted_datagram(underlay: Underlay) -> None:
+    fake = Refusing(errno.ENOBUFS, singly=True)
+    replace_socket(underlay, fake)
+    underlay.send(b"a", A)
+    assert fake.sent == [] and underlay.counters == {"underlay_send_enobufs": 1}
+
+
+def test_kernel_refuses_a_train_that_is_too_long_and_gets_it_one_by_one() -> None:
     underlay = Underlay(Listen("127.0.0.1", 0))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
         # no kernel takes a train of 2,000 datagrams
         underlay.send_train(bytes(2000), 1, Endpoint(*peer.getsockname()))
         assert len(peer.recv(10)) == 1
-        assert underlay.counters["underlay_gso_refused"] == 1
-        assert not underlay.offloads.problems()
-        for _ in range(GSO_REFUSALS - 1):
-            underlay.send_train(bytes(2000), 1, Endpoint(*peer.getsockname()))
-    assert not underlay.offloads.udp_gso
-    assert underlay.offloads.problems()
+        assert underlay.counters["udp_gso_refused"] == 1
     underlay.close()

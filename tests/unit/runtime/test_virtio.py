@@ -6,8 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2mesh.datapath.interface import Deliver, Offload, PortOffloads
-from l2mesh.errors import ConfigError
-from l2mesh.runtime.offloads import Offloads
 from l2mesh.runtime.port import Port, SuperFrameRefused
 from l2mesh.runtime.virtio import HEADER_BYTES, PLAIN, emit_header, parse_header
 from tests.packets import UDP, Packet, check
@@ -75,12 +73,3 @@ def test_super_frame_that_the_kernel_refuses_is_written_in_segments(
     assert [len(frame) for frame in written] == [1466, 1466, 266]
     for frame in written:
         check(frame, PACKET, is_open=False)
-
-
-def test_offloads_are_switched_off_by_name() -> None:
-    offloads = Offloads.without(["udp_gso"])
-    assert not offloads.udp_gso and offloads.tap_tso and not offloads.problems()
-    offloads.refuse("tap_tso", "no")
-    assert offloads.problems() == ["offload tap_tso is off: no"]
-    with pytest.raises(ConfigError):
-        Offloads.without(["tso"])

@@ -9,6 +9,7 @@ import pytest
 from l2mesh.datapath.interface import Endpoint, FdbEntry
 from l2mesh.errors import ConfigError, StateError
 from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
+from l2mesh.runtime.offloads import Offloads
 from l2mesh.service import methods
 from l2mesh.service.api import ApiError
 from l2mesh.service.methods import method_table
@@ -93,6 +94,7 @@ class FakeDaemon:
     def __init__(self) -> None:
         self.node = FakeNode()
         self.engine = FakeEngine(NETWORK)
+        self.base = SimpleNamespace(offloads=Offloads.without(["udp_gro"]))
         self.driver = SimpleNamespace(counters=lambda: {"underlay_send_emsgsize": 3})
         self.names: dict[int, str] = {}
         self.problems: dict[int, str] = {}
