@@ -21,7 +21,8 @@ __all__ = ["fail", "harden", "loop_factory", "run_daemon", "run_until_signal", "
 logger = logging.getLogger(__name__)
 
 PR_SET_DUMPABLE: Final = 4
-STOP_WITHIN_S: Final = 4.0
+STOP_WITHIN_S: Final = 3.0
+"""Two less than a daemon has: the interpreter ends as well."""
 
 
 class Daemon(Protocol):
