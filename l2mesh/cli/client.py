@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -45,17 +46,23 @@ def request(
     *,
     timeout_s: float = ANSWER_S,
     wording: Wording = NODE,
+    on_part: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """The daemon's document; Failure when it refuses, is not there, or may not be asked."""
+    """The daemon's document; Failure when it refuses, is not there, or may not be asked.
+
+    `on_part` gets what is sent ahead of it; then there is no end to the time the answer may take.
+    """
     import msgpack
 
     with _connect(path, wording) as sock:
         data = msgpack.packb({"verb": verb, "arguments": arguments})
-        sock.settimeout(timeout_s)
+        sock.settimeout(timeout_s if on_part is None else None)
         try:
             sock.sendall(_LENGTH.pack(len(data)) + data)
-            (size,) = _LENGTH.unpack(_receive(sock, _LENGTH.size))
-            answer = msgpack.unpackb(_receive(sock, size)) if size <= MAX_ANSWER_BYTES else None
+            answer = _answer(sock)
+            while on_part is not None and isinstance(answer, dict) and "part" in answer:
+                on_part(answer["part"])
+                answer = _answer(sock)
         except TimeoutError:
             raise Failure("timed_out", f"the {wording.name} did not answer in time") from None
         except (OSError, EOFError):
@@ -93,6 +100,16 @@ def _unconnected(error: OSError, path: str, wording: Wording) -> Failure:
             reason = f": {error.strerror or error}"
     message = f"no {wording.name} answers at {path}{reason}"
     return Failure("unreachable", message, hint=wording.start_hint)
+
+
+def _answer(sock: socket.socket) -> Any:
+    """One document; ValueError for one that is too long."""
+    import msgpack
+
+    (size,) = _LENGTH.unpack(_receive(sock, _LENGTH.size))
+    if size > MAX_ANSWER_BYTES:
+        raise ValueError("too long")
+    return msgpack.unpackb(_receive(sock, size))
 
 
 def _receive(sock: socket.socket, size: int) -> bytes:

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from l2mesh.cli import change, netcheck, path, ping, program, read
+from l2mesh.cli import capture, change, netcheck, path, ping, program, read
 from l2mesh.cli.options import anywhere
 from l2mesh.cli.output import output_option
 
@@ -38,6 +38,7 @@ for command in (
     *ping.COMMANDS,
     *path.COMMANDS,
     *netcheck.COMMANDS,
+    *capture.COMMANDS,
 ):
     cli.add_command(command)
 

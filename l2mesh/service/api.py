@@ -7,6 +7,8 @@ many bytes of MessagePack::
     answer     {"result": {...}}                              the document of `l2mesh VERB -o json`
                {"error": {"code": str, "message": str, "hint": str}}
 
+    part       {"part": {...}}                                any number of them before some results
+
 Codes: ``failed``, ``usage``, ``not_permitted``, ``not_found``, ``denied``, ``timed_out``. Unknown
 keys are ignored in both directions. Closing the connection gives a request up.
 
@@ -59,10 +61,13 @@ class ApiError(L2meshError):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A verb: what answers it, and whether it changes something."""
+    """A verb: what answers it, and whether only those may ask who may change something."""
 
-    call: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+    call: Callable[..., Awaitable[dict[str, Any]]]
+    """Called with the arguments."""
     writes: bool = False
+    sends: bool = False
+    """`call` has a second argument: awaited with a document, it sends that ahead as a part."""
 
 
 class ApiServer:
@@ -100,10 +105,8 @@ class ApiServer:
         try:
             answer = await self._answer(reader, writer)
             if answer is not None:
-                data = msgpack.packb(answer)
-                writer.write(_LENGTH.pack(len(data)) + data)
                 async with asyncio.timeout(REQUEST_S):
-                    await writer.drain()
+                    await _write(writer, answer)
         except (OSError, EOFError, TimeoutError, asyncio.CancelledError) as error:
             logger.debug("local client: %r", error)
         finally:
@@ -150,7 +153,11 @@ class ApiServer:
                 "only root and the user that runs the daemon may do this",
                 hint="run the command again with sudo",
             )
-        call = asyncio.ensure_future(method.call(arguments))
+        call = asyncio.ensure_future(
+            method.call(arguments, lambda part: _write(writer, {"part": part}))
+            if method.sends
+            else method.call(arguments)
+        )
         gone = asyncio.ensure_future(reader.read(1))
         try:
             await asyncio.wait({call, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -158,6 +165,12 @@ class ApiServer:
         finally:
             call.cancel()
             gone.cancel()
+
+
+async def _write(writer: asyncio.StreamWriter, document: dict[str, Any]) -> None:
+    data = msgpack.packb(document)
+    writer.write(_LENGTH.pack(len(data)) + data)
+    await writer.drain()
 
 
 async def _read_request(reader: asyncio.StreamReader) -> tuple[str, Mapping[str, Any]]:

@@ -20,6 +20,7 @@ from l2mesh.errors import L2meshError, StateError
 from l2mesh.node.views import NetworkView
 from l2mesh.service import reach
 from l2mesh.service.api import ApiError, Method
+from l2mesh.service.capturing import capture
 from l2mesh.service.tap import check_name
 from l2mesh.service.token import parse_token
 from l2mesh.service.version import version
@@ -54,6 +55,7 @@ def method_table(daemon: Daemon) -> dict[str, Method]:
     writes: dict[str, Call] = {"join": join, "leave": leave, "set": set_options}
     table = {verb: Method(partial(call, daemon)) for verb, call in reads.items()}
     table |= {verb: Method(partial(call, daemon), writes=True) for verb, call in writes.items()}
+    table["capture"] = Method(partial(capture, daemon), writes=True, sends=True)
     return table
 
 

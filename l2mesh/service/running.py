@@ -66,6 +66,8 @@ class RunningNode(abc.ABC):
             undo.pop_all()
         self.netlink = Netlink()
         self.address = self.node.address(self.identity.fingerprint)
+        self.captures: set[int] = set()
+        """Networks whose frames somebody is looking at."""
         self._complaints: list[str] = []
         self._change = asyncio.Event()
         self._is_stopping = False

@@ -3,6 +3,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,16 @@ async def wait(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+async def count(arguments: Mapping[str, Any], send: Any) -> dict[str, Any]:
+    for number in range(3):
+        await send({"number": number})
+    if arguments.get("fails"):
+        raise ApiError("failed", "lost count")
+    return {"total": 3}
+
+
 METHODS = {
+    "count": Method(count, sends=True),
     "echo": Method(echo),
     "refuse": Method(refuse),
     "fail": Method(fail),
@@ -86,6 +96,19 @@ async def ask_bytes(path: Path, data: bytes) -> Any:
     writer.close()
     await writer.wait_closed()
     return msgpack.unpackb(answer[4:]) if answer else None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fails", [False, True])
+async def test_parts_come_before_the_answer(path: Path, *, fails: bool) -> None:
+    parts: list[dict[str, Any]] = []
+    ask = partial(request, str(path), "count", {"fails": fails}, on_part=parts.append)
+    if fails:
+        with pytest.raises(Failure, match="lost count"):
+            await asyncio.to_thread(ask)
+    else:
+        assert await asyncio.to_thread(ask) == {"total": 3}
+    assert parts == [{"number": 0}, {"number": 1}, {"number": 2}]
 
 
 @pytest.mark.asyncio

@@ -142,9 +142,14 @@ def daemon() -> FakeDaemon:
     return FakeDaemon()
 
 
-def test_only_what_changes_something_needs_the_right_to(daemon: FakeDaemon) -> None:
+def test_changes_and_a_look_into_frames_need_the_right_to(daemon: FakeDaemon) -> None:
     table = method_table(daemon)  # type: ignore[arg-type]
-    assert {verb for verb, method in table.items() if method.writes} == {"join", "leave", "set"}
+    assert {verb for verb, method in table.items() if method.writes} == {
+        "capture",
+        "join",
+        "leave",
+        "set",
+    }
 
 
 @pytest.mark.asyncio
