@@ -21,6 +21,8 @@ NETWORKS = st.builds(
 )
 RELAYS = st.integers(1, 2**56 - 1)
 FINGERPRINTS = st.binary(min_size=32, max_size=32)
+VLANS = st.integers(0, 4095)
+TAGS = st.binary(min_size=16, max_size=16)
 PUBLICS = st.binary(min_size=128, max_size=128)
 SIGNED = st.binary(min_size=1, max_size=300)
 TOKENS = st.binary(min_size=16, max_size=32)
@@ -120,6 +122,11 @@ MESSAGES: st.SearchStrategy[message.Message] = st.one_of(
     st.builds(message.Want, NETWORKS, U32),
     st.builds(message.Refuse, NETWORKS),
     st.lists(ENDPOINTS, max_size=8).map(lambda some: message.Candidates.of(tuple(some))),
+    st.builds(message.Sighted, NETWORKS, VLANS, TAGS),
+    st.builds(message.SightingConfirmed, NETWORKS, VLANS, TAGS),
+    st.builds(
+        message.Relearn, NETWORKS, st.lists(FINGERPRINTS, min_size=1, max_size=16).map(tuple)
+    ),
 )
 
 

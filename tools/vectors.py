@@ -279,6 +279,9 @@ def messages() -> tuple[message.Message, ...]:
         message.Want(here, 3),
         message.Refuse(here),
         message.Candidates(("192.0.2.1:9993", "[2001:db8::1]:9993")),
+        message.Sighted(here, 7, bytes(range(16))),
+        message.SightingConfirmed(here, 7, bytes(range(16, 32))),
+        message.Relearn(here, (bytes(range(32)),)),
     )
 
 

@@ -24,6 +24,8 @@ __all__ = [
     "GSO_UDP",
     "Activity",
     "AddRelayLeg",
+    "AnnounceStations",
+    "BeaconHeard",
     "CaptureSide",
     "Captured",
     "ClosePort",
@@ -57,6 +59,7 @@ __all__ = [
     "SendControl",
     "SendDatagram",
     "SessionConfirmed",
+    "SetBlocked",
     "SetGuard",
     "SetLimits",
     "SetMember",
@@ -70,6 +73,7 @@ __all__ = [
     "Transmit",
     "TransmitTrain",
     "Upcall",
+    "WriteFrame",
 ]
 
 
@@ -216,6 +220,14 @@ class MacLearned(NamedTuple):
     moved: bool
 
 
+class BeaconHeard(NamedTuple):
+    """A beacon of a bridge came in from the port (section 10.1); at most 64 a second, burst 128."""
+
+    network: int
+    vlan: int
+    nonce: bytes
+
+
 class KeySpent(NamedTuple):
     """A send counter passed 2^31: rekey now."""
 
@@ -230,6 +242,7 @@ Upcall: TypeAlias = (
     | NeedSession
     | SourceSeen
     | MacLearned
+    | BeaconHeard
     | KeySpent
 )
 
@@ -447,6 +460,39 @@ class StopCapture:
 
 
 @dataclass(frozen=True, slots=True)
+class SetBlocked:
+    """In these VLANs the port carries nothing but unicast between signed MACs and our own MAC.
+
+    From the port passes what our signed MAC sends to another member's, from the mesh what is for
+    our signed MAC (section 10.1).
+    """
+
+    network: int
+    vlans: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFrame:
+    """Write one frame of ours to the port of a network; blocked VLANs do not stop it."""
+
+    network: int
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceStations:
+    """Write a notice for each station in a VLAN that is behind a peer (section 10.1).
+
+    The port's LAN learns from them that these are reached by us: signed MACs, then learned ones,
+    1,024 at most, and none behind one of `neighbours` (fingerprints), who are on that LAN.
+    """
+
+    network: int
+    vlan: int
+    neighbours: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class SetGuard:
     """Whose handshakes to let up (section 3.5): our X25519 public key, and a secret for cookies.
 
@@ -504,6 +550,9 @@ Command: TypeAlias = (
     | SetLimits
     | StartCapture
     | StopCapture
+    | SetBlocked
+    | WriteFrame
+    | AnnounceStations
     | SetGuard
     | SetUnderlay
     | SendControl
@@ -541,6 +590,7 @@ class DropReason(enum.StrEnum):
     LINK_LOCAL_GROUP = "link_local_group"
     STORM = "storm"  # above the limit of its class
     OWN_DATAGRAM = "own_datagram"
+    LOOP_BLOCKED = "loop_blocked"  # another bridge forwards for this LAN
     HELD_TOO_LONG = "held_too_long"
     HELD_OVERFLOW = "held_overflow"
     FDB_FULL = "fdb_full"  # not learned; the frame itself went on

@@ -18,6 +18,7 @@ from l2mesh.node.core import Settings
 from l2mesh.node.face import ReachableFace
 from l2mesh.node.files import read_network
 from l2mesh.node.joined import Joined, Options, change_option
+from l2mesh.node.loopguards import LoopGuards
 from l2mesh.node.netcheck import Netcheck
 from l2mesh.node.networks import Networks
 from l2mesh.node.peer import Peer
@@ -40,6 +41,8 @@ class Node(ReachableFace):
             self.core, self.planets, self.relays, self.candidates, name=name
         )
         self.core.add_part(self.networks_part)
+        self.loop_guards = LoopGuards(self.core, self.networks_part)
+        self.core.add_part(self.loop_guards)
         self.planets.on_claims = self.networks_part.receive_claims
         self.planets.on_live.append(self.networks_part.planet_live)
         self._addresses: dict[bytes, bytes] = {}

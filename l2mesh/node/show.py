@@ -8,6 +8,7 @@ from l2mesh.datapath.interface import Path
 from l2mesh.node.joined import Joined
 from l2mesh.node.peer import Peer
 from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
+from l2mesh.switch.loops import Loop
 
 if TYPE_CHECKING:
     from l2mesh.node.node import Node
@@ -94,7 +95,18 @@ def health(node: Node) -> list[str]:
         for joined in node.networks_part.joined.values()
         if joined.join.reason
     ]
+    for network, guard in node.loop_guards.guards.items():
+        complaints += [f"network {network:016x}: {_loop(loop)}" for loop in guard.loops.active]
     return complaints
+
+
+def _loop(loop: Loop) -> str:
+    if loop.mac is None:
+        return f"the LAN of our port loops in VLAN {loop.vlan}: our own beacons come back"
+    return (
+        f"station {loop.mac.hex(':')} in VLAN {loop.vlan} is now behind one bridge, now behind"
+        " another: are two LANs joined by a second way?"
+    )
 
 
 def _peer(node: Node, peer: Peer) -> PeerView:

@@ -27,7 +27,17 @@ class Member:
 class Switch:
     """One network's switch as this node has it. Peers are fingerprints, this node is None."""
 
-    __slots__ = ("_bridges", "_everyone", "_is_listed", "bridge", "fdb", "mac", "members", "storm")
+    __slots__ = (
+        "_bridges",
+        "_everyone",
+        "_is_listed",
+        "blocked",
+        "bridge",
+        "fdb",
+        "mac",
+        "members",
+        "storm",
+    )
 
     def __init__(self, mac: bytes, fdb: Fdb, *, bridge: bool) -> None:
         self.mac = mac
@@ -35,6 +45,8 @@ class Switch:
         self.fdb = fdb
         self.members: dict[bytes, Member] = {}
         self.storm = StormLimits(Limits())
+        self.blocked: frozenset[int] = frozenset()
+        """VLANs in which another bridge forwards for our LAN."""
         self._everyone: tuple[bytes, ...] = ()
         self._bridges: tuple[bytes, ...] = ()
         self._is_listed = True
@@ -79,6 +91,19 @@ class Switch:
         bridge = self.bridge if source is None else self.members[source].bridge
         guard = self.storm.limits.guard
         return is_source_allowed(self.fdb, mac, source, is_bridge=bridge, guard=guard)
+
+    def is_blocked_from_port(self, vlan: int, destination: bytes, source: bytes) -> bool:
+        """Whether the loop guard keeps a frame out of the mesh.
+
+        What we send to another signed MAC never reaches a LAN, so it cannot come back.
+        """
+        if vlan not in self.blocked:
+            return False
+        return source != self.mac or self.fdb.static.get(destination) is None
+
+    def is_blocked_from_mesh(self, vlan: int, destination: bytes) -> bool:
+        """Whether the loop guard keeps a frame off our LAN."""
+        return vlan in self.blocked and destination != self.mac
 
     def from_port(
         self, vlan: int, destination: bytes, now: float, frames: int = 1

@@ -1,8 +1,8 @@
 """Messages of the reliable channel: `verb u8 | body` (section 6).
 
 Each verb is one frozen Struct, and its fields say what they may hold; they stand by family in
-`planet_messages`, `controller_messages` and `member_messages`. A signed object travels as bytes,
-named `object` or `credential`; what is inside is in `l2mesh.credential`.
+`planet_messages`, `controller_messages`, `member_messages` and `switch_messages`. A signed object
+travels as bytes, named `object` or `credential`; what is inside is in `l2mesh.credential`.
 """
 
 from typing import Final, TypeAlias
@@ -33,6 +33,7 @@ from l2mesh.wire.planet_messages import (
     Whois,
     WhoisReply,
 )
+from l2mesh.wire.switch_messages import Relearn, Sighted, SightingConfirmed
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -59,9 +60,12 @@ __all__ = [
     "RelayReady",
     "RelayRenew",
     "RelayRequest",
+    "Relearn",
     "Revocations",
     "Roster",
     "RosterMember",
+    "Sighted",
+    "SightingConfirmed",
     "UnknownVerb",
     "Want",
     "Whois",
@@ -95,6 +99,9 @@ Message: TypeAlias = (
     | Want
     | Refuse
     | Candidates
+    | Sighted
+    | SightingConfirmed
+    | Relearn
 )
 
 MESSAGES: Final[tuple[type[Message], ...]] = Message.__args__

@@ -28,6 +28,7 @@ from l2mesh.datapath.interface import (
     GSO_UDP,
     AddRelayLeg,
     CaptureSide,
+    AnnounceStations,
     ClosePort,
     Command,
     Deliver,
@@ -50,6 +51,7 @@ from l2mesh.datapath.interface import (
     RemoveSession,
     SendControl,
     SendDatagram,
+    SetBlocked,
     SetGuard,
     SetLimits,
     SetMember,
@@ -60,9 +62,11 @@ from l2mesh.datapath.interface import (
     StartCapture,
     StopCapture,
     Transmit,
+    WriteFrame,
 )
 from l2mesh.datapath.reference import Bounds
 from l2mesh.session.macs import CookieSecret, mac1_key
+from l2mesh.switch.beacon import emit_beacon
 from l2mesh.wire.data import HEADER, PIECE_HEAD
 from l2mesh.wire.relay import frame_relay
 from tests.engine.lab import make_engine, make_random
@@ -220,7 +224,7 @@ class Dice(random.Random):
     def command(self) -> Command:
         network, peer, mac = self.choice(NETWORKS), self.choice(PEERS), self.choice(MACS)
         session, relay = self.choice(SESSIONS), self.choice(RELAYS)
-        match self.randrange(26):
+        match self.randrange(29):
             case 0:
                 mtu = self.of(100, 1500, 1500, 9000)
                 return OpenPort(network, self.of(MACS[0], MACS[1], mac), mtu, self.one_in(2))
@@ -269,6 +273,12 @@ class Dice(random.Random):
                 return SetUnderlay(OWN.port, self.of(*own))
             case 22:
                 return SetGuard(PUBLIC, SEED, self.of(0, 2, 20))
+            case 26:
+                return SetBlocked(network, frozenset(self.sample((0, 7, 9), self.randrange(3))))
+            case 27:
+                return WriteFrame(network, self.of(emit_beacon(mac, 7, bytes(16)), self.some(60)))
+            case 28:
+                return AnnounceStations(network, self.of(0, 7), frozenset({peer}))
             case _:
                 if self.one_in(2):
                     return SendDatagram(self.some(30), self.path())
@@ -321,6 +331,7 @@ class Life:
             *[self.exchange] * 8,
             self.hold,
             self.flood,
+            self.block,
             *[self.receive_in_order] * 5,
             *[self.receive_batch] * 4,
             *[self.receive_any] * 2,
@@ -419,6 +430,9 @@ class Life:
         source = dice.of(MACS[me], MACS[me], *STATIONS, *MACS, bytes(6), GROUPS[2])
         frame, offload = dice.frame(target, source)
         network = dice.of(1, 1, 1, 1, 2, 3)
+        if dice.one_in(12):
+            frame, offload = emit_beacon(source, dice.of(0, 0, 7), dice.randbytes(16)), None
+            frame = frame[: dice.of(60, 60, 40, 38, 37, 20)]
         self.pairs[me]("handle_frame", network, frame, self.now, offload)
 
     def send_across(self, me: int) -> None:
@@ -458,6 +472,16 @@ class Life:
             self.pairs[me]("handle_frame", 1, frame, self.now, offload)
         self.compare(me, self.pairs[me])
         self.receive_in_order(other)
+
+    def block(self, me: int) -> None:
+        """Another bridge forwards for the LAN of one, for a while."""
+        self.do(me, SetBlocked(1, frozenset(self.dice.sample((0, 7, 9), 2))))
+        for _ in range(3):
+            self.send(me)
+            self.send_across(me)
+        self.exchange(me)
+        self.flood(1 - me)
+        self.do(me, SetBlocked(1, frozenset()))
 
     def receive_any(self, me: int) -> None:
         """Something that was made here or there, fresh or again."""
@@ -536,6 +560,8 @@ class Life:
             text = PIECE_HEAD.pack(dice.randrange(6), offset, total) + bytes(size)
         elif flags & 0x10:
             text = dice.packet()[1]
+        elif dice.one_in(20):
+            text = emit_beacon(MACS[other], dice.of(0, 7), bytes(16))
         else:
             target = dice.of(MACS[me], MACS[me], BROADCAST, *MACS, *STATIONS, *GROUPS)
             source = dice.of(MACS[other], MACS[other], *STATIONS, *MACS)
@@ -600,6 +626,6 @@ def test_lives_are_eventful() -> None:
             dropped |= {reason for pair in life.pairs for reason in pair.engines[0].drops()}
     assert dropped == set(DropReason)
     upcalls = {"HandshakeReceived", "ControlReceived", "SessionConfirmed", "NeedSession"}
-    upcalls |= {"SourceSeen", "MacLearned", "KeySpent"}
+    upcalls |= {"SourceSeen", "MacLearned", "BeaconHeard", "KeySpent"}
     assert {*CaptureSide, "lost"} <= set(+seen)
     assert upcalls | {"Transmit", "TransmitTrain", "Deliver", "merged"} <= set(seen)

@@ -24,6 +24,8 @@ from l2mesh.credential.world import World
 from l2mesh.crypto import SodiumCrypto
 from l2mesh.errors import ConfigError, CryptoError, MalformedPacket
 from l2mesh.identity import Identity, PublicIdentity
+from l2mesh.switch.beacon import emit_beacon, is_ours, parse_beacon
+from l2mesh.switch.ethernet import parse_header
 from l2mesh.wire.body import unpack, unpack_value
 from l2mesh.wire.control import decode_records
 from l2mesh.wire.data import decode_header, decode_piece
@@ -70,7 +72,13 @@ def _payload(*extensions: bytes) -> bytes:
     return identity("alice").public.encode() + b"\x01\x03\0\0\1" + b"".join(extensions)
 
 
+def _beacon(data: bytes) -> object:
+    header = parse_header(data)
+    return header and is_ours(data[:6], header) and parse_beacon(data, header)
+
+
 PARSERS = {
+    "beacon": Parser(_beacon, tuple(emit_beacon(bytes(6), vlan, bytes(16)) for vlan in (0, 7))),
     "endpoint": Parser(decode_endpoint, (bytes(18), bytes(10) + b"\xff\xff\1\2\3\4\0\5")),
     "identity": Parser(
         lambda data: PublicIdentity.decode(data, CRYPTO), (identity("alice").public.encode(),)

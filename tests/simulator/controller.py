@@ -121,6 +121,11 @@ class ControllerHost(Host[ControllerNode]):
         self.book.deauthorize(network, node.fingerprint)
         self._refresh()
 
+    def set_member(self, network: int, node: NodeHost, **values: str) -> None:
+        """``member set``."""
+        self.book.set_member(network, node.fingerprint, values)
+        self._refresh()
+
     def add_token(self, network: int, *, uses: int = 1, lives_s: int = 3600) -> bytes:
         """``token create``."""
         token, unix_now = self._tokens.randbytes(32), self.given.unix_now()

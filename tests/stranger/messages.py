@@ -52,10 +52,10 @@ def word(*allowed: str) -> Check:
     return lambda value: isinstance(value, str) and value in allowed
 
 
-def array(of: Check, most: int = pack.MAX_VALUES) -> Check:
-    """At most so many elements, each good."""
+def array(of: Check, most: int = pack.MAX_VALUES, least: int = 0) -> Check:
+    """So many elements, each good."""
     return lambda value: (
-        isinstance(value, list) and len(value) <= most and all(of(part) for part in value)
+        isinstance(value, list) and least <= len(value) <= most and all(of(part) for part in value)
     )
 
 
@@ -143,6 +143,7 @@ def _needs(**checks: Check) -> Fields:
 
 
 SIGNED = _needs(network=NETWORK, object=OBJECT)
+SIGHTING = _needs(network=NETWORK, vlan=uint(0, 4095), tag=binary(16))
 VERBS: dict[int, tuple[str, Fields]] = {
     0x10: ("Whois", _needs(address=binary(5))),
     0x11: ("WhoisReply", _needs(address=binary(5), claims=array(PUBLIC, 4))),
@@ -180,6 +181,9 @@ VERBS: dict[int, tuple[str, Fields]] = {
     0x32: ("Want", _needs(network=NETWORK, revocations=REVISION)),
     0x33: ("Refuse", _needs(network=NETWORK)),
     0x34: ("Candidates", _needs(endpoints=array(text(64), 8))),
+    0x38: ("Sighted", SIGHTING),
+    0x39: ("SightingConfirmed", SIGHTING),
+    0x3A: ("Relearn", _needs(network=NETWORK, behind=array(FINGERPRINT, 16, least=1))),
 }
 NUMBERS = {name: number for number, (name, _) in VERBS.items()}
 OBJECTS: dict[str, Fields] = {

@@ -1,6 +1,7 @@
 //! Commands of the control plane; `l2mesh/datapath/interface.py` describes each.
 #![allow(missing_docs, reason = "names and meaning are those of interface.py, field by field")]
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use zeroize::Zeroizing;
@@ -113,6 +114,19 @@ pub enum Command {
     },
     StopCapture {
         network: u64,
+    },
+    SetBlocked {
+        network: u64,
+        vlans: HashSet<u16>,
+    },
+    WriteFrame {
+        network: u64,
+        frame: Vec<u8>,
+    },
+    AnnounceStations {
+        network: u64,
+        vlan: u16,
+        neighbours: Vec<Fingerprint>,
     },
     SetGuard {
         public: [u8; 32],

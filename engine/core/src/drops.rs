@@ -68,6 +68,8 @@ reasons! {
     Storm = "storm",
     /// One of our own outer datagrams.
     OwnDatagram = "own_datagram",
+    /// Another bridge forwards for this LAN.
+    LoopBlocked = "loop_blocked",
     /// No session, or no path, for 3 s.
     HeldTooLong = "held_too_long",
     /// Too many frames wait.

@@ -1,6 +1,7 @@
 //! The engine as its callers see it: it composes the parts and hands each input to one of them.
 
 use crate::aead::Transport;
+use crate::beacon::emit_notice;
 use crate::bounds::Bounds;
 use crate::capture::Captured;
 use crate::command::Command;
@@ -20,7 +21,7 @@ use crate::receive::{Datagram, Receiver};
 use crate::relay::Relays;
 use crate::send::Sender;
 use crate::sink::{FrameMeta, Sink};
-use crate::switching::Switching;
+use crate::switching::{self, Switching};
 use crate::upcall::Upcall;
 
 /// The data path of one node. `now` is monotonic seconds; it never goes back.
@@ -221,7 +222,27 @@ impl Engine {
             Command::SendDatagram { datagram, path } => {
                 sender.send_datagram(&datagram, &path, sink);
             }
+            Command::WriteFrame { network, frame } => self.write(network, &[frame], sink),
+            Command::AnnounceStations { network, vlan, neighbours } => {
+                let ports = &switching.ports;
+                let peers = &sender.peers;
+                let stations = ports.distant_stations(network, vlan, &neighbours, peers, now);
+                let notices: Vec<_> =
+                    stations.into_iter().map(|mac| emit_notice(mac, vlan)).collect();
+                self.write(network, &notices, sink);
+            }
             about_ports => Self::execute_on_ports(about_ports, now, sender, switching),
+        }
+    }
+
+    /// Write frames of ours to a port, if it is open.
+    fn write(&mut self, network: u64, frames: &[Vec<u8>], sink: &mut impl Sink) {
+        let Some(offloads) = self.switching.ports.get(network).map(|port| port.offloads) else {
+            return;
+        };
+        for frame in frames {
+            switching::write(network, frame, offloads, &mut self.sender.journal, sink);
+            self.end_batch(sink);
         }
     }
 
@@ -235,7 +256,7 @@ impl Engine {
         let ports = &mut switching.ports;
         match command {
             Command::OpenPort { network, mac, mtu, bridge } => {
-                ports.open(network, mac, mtu, bridge, journal);
+                ports.open(network, mac, mtu, bridge, now, journal);
             }
             Command::ClosePort { network } => ports.close(network, peers, now, journal),
             Command::SetPortOffloads { network, offloads } => ports.set_offloads(network, offloads),
@@ -246,6 +267,7 @@ impl Engine {
                 ports.remove_member(network, &peer, peers, now, journal);
             }
             Command::FlushPeer { network, peer } => ports.flush_peer(network, peer, peers),
+            Command::SetBlocked { network, vlans } => ports.set_blocked(network, vlans),
             Command::SetLimits { network, limits } => ports.set_limits(network, limits),
             _ => {}
         }

@@ -4,7 +4,7 @@
 //! goes into the port or nowhere. Broadcast and multicast go to every member, unknown unicast only
 //! to those that bridge, because all others have told by their signed MAC which station they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::drops::DropReason;
 use crate::ethernet::{Class, Frame, Mac, classify};
@@ -39,6 +39,8 @@ pub struct Switch {
     pub fdb: Fdb,
     /// What may be flooded.
     pub storm: StormLimits,
+    /// VLANs in which another bridge forwards for our LAN.
+    pub blocked: HashSet<u16>,
     members: HashMap<PeerId, Member>,
     everyone: Vec<PeerId>,
     bridges: Vec<PeerId>,
@@ -54,6 +56,7 @@ impl Switch {
             bridge,
             fdb,
             storm: StormLimits::default(),
+            blocked: HashSet::new(),
             members: HashMap::new(),
             everyone: Vec::new(),
             bridges: Vec::new(),
@@ -128,6 +131,21 @@ impl Switch {
                 Some(peer) => self.members.get(&peer).is_some_and(|member| member.bridge),
             },
         }
+    }
+
+    /// Whether the loop guard keeps a frame out of the mesh. What we send to another signed MAC
+    /// never reaches a LAN, so it cannot come back.
+    #[must_use]
+    pub fn is_blocked_from_port(&self, frame: &Frame<'_>) -> bool {
+        self.blocked.contains(&frame.vlan)
+            && (frame.source != self.mac
+                || !matches!(self.fdb.signed_to(frame.destination), Some(Some(_))))
+    }
+
+    /// Whether the loop guard keeps a frame off our LAN.
+    #[must_use]
+    pub fn is_blocked_from_mesh(&self, frame: &Frame<'_>) -> bool {
+        self.blocked.contains(&frame.vlan) && frame.destination != self.mac
     }
 
     /// The members that get a frame from the local port. A super-frame counts as the `frames` that

@@ -6,7 +6,7 @@
 //!
 //! * [`engine`] composes the parts and hands each command, frame and datagram to one of them;
 //! * [`switching`] judges each frame, both ways, for the networks of [`ports`]: [`forward`] decides
-//!   with [`fdb`] and [`limits`], [`own`] recognises our own datagrams, [`ethernet`] reads headers;
+//!   with [`fdb`] and [`limits`], [`own`] recognises our own datagrams, [`beacon`] frames of the loop guard, [`ethernet`] reads headers;
 //! * [`send`] cuts and seals frames, [`held`] keeps those that cannot leave yet;
 //! * [`receive`] opens DATA, [`replay`] refuses what came before, [`fragments`] puts frames together;
 //! * [`capture`] keeps frames for whoever looks;
@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aead;
+pub mod beacon;
 pub mod bounds;
 pub mod capture;
 pub mod collect;

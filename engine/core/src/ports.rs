@@ -1,16 +1,22 @@
 //! The local ports: one switch for each open network.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::command::PortOffloads;
 use crate::drops::DropReason;
 use crate::ethernet::Mac;
-use crate::fdb::Fdb;
+use crate::fdb::{Fdb, Owner};
 use crate::forward::{Member, Switch};
 use crate::held::HeldFrames;
 use crate::journal::Journal;
-use crate::limits::{Limits, StormLimits};
+use crate::limits::{Limits, StormLimits, TokenBucket};
 use crate::peers::{Fingerprint, PeerId, Peers};
+
+/// Beacons told of one port; more are somebody's nonsense.
+const BEACONS_PER_SECOND: f64 = 64.0;
+const BEACON_BURST: f64 = 128.0;
+/// Notices written for one command.
+const MOST_NOTICES: usize = 1024;
 
 /// The port of one network.
 #[derive(Debug)]
@@ -21,6 +27,8 @@ pub struct Port {
     pub mtu: usize,
     /// What its reader understands.
     pub offloads: PortOffloads,
+    /// How many beacons from it are told.
+    pub beacons: TokenBucket,
 }
 
 /// One entry of a forwarding database; `peer` `None` is this node.
@@ -51,10 +59,20 @@ impl Ports {
     }
 
     /// Open a port, or change MAC, MTU and right of an open one.
-    pub fn open(&mut self, network: u64, mac: Mac, mtu: usize, bridge: bool, journal: &Journal) {
+    pub fn open(
+        &mut self,
+        network: u64,
+        mac: Mac,
+        mtu: usize,
+        bridge: bool,
+        now: f64,
+        journal: &Journal,
+    ) {
         let port = self.table.entry(network).or_insert_with(|| {
             let fdb = Fdb::new(journal.bounds.fdb_per_peer, journal.bounds.fdb_per_network);
-            Port { switch: Switch::new(mac, bridge, fdb), mtu, offloads: PortOffloads::default() }
+            let switch = Switch::new(mac, bridge, fdb);
+            let beacons = TokenBucket::new(BEACONS_PER_SECOND, BEACON_BURST, now);
+            Port { switch, mtu, offloads: PortOffloads::default(), beacons }
         });
         port.switch.set_own(mac, bridge);
         port.mtu = mtu;
@@ -126,6 +144,33 @@ impl Ports {
         if let Some(port) = self.table.get_mut(&network) {
             port.switch.storm = StormLimits::new(limits);
         }
+    }
+
+    /// Replace the set of blocked VLANs.
+    pub fn set_blocked(&mut self, network: u64, vlans: HashSet<u16>) {
+        if let Some(port) = self.table.get_mut(&network) {
+            port.switch.blocked = vlans;
+        }
+    }
+
+    /// The stations in a VLAN that are behind peers, but for those of `neighbours`; signed ones
+    /// first, 1,024 at most.
+    #[must_use]
+    pub fn distant_stations(
+        &self,
+        network: u64,
+        vlan: u16,
+        neighbours: &[Fingerprint],
+        peers: &Peers,
+        now: f64,
+    ) -> Vec<Mac> {
+        let Some(port) = self.table.get(&network) else { return Vec::new() };
+        let fdb = &port.switch.fdb;
+        let is_distant =
+            |owner: Owner| owner.is_some_and(|id| !neighbours.contains(&peers[id].fingerprint));
+        let signed = fdb.all_signed().filter(|one| is_distant(one.1)).map(|one| one.0);
+        let learned = fdb.learned(now).filter(|one| one.0 == vlan && is_distant(one.2));
+        signed.chain(learned.map(|one| one.1)).take(MOST_NOTICES).collect()
     }
 
     /// Age the tables.

@@ -1,5 +1,6 @@
 //! What happens to one frame, in the order of section 10: from the port, and from the mesh.
 
+use crate::beacon::{is_ours, parse_beacon};
 use crate::capture::{Captures, Side, Sight};
 use crate::command::PortOffloads;
 use crate::drops::DropReason;
@@ -119,6 +120,12 @@ impl Switching {
         if own.is_own(&frame) {
             return Err(DropReason::OwnDatagram);
         }
+        if is_ours(&frame) {
+            return receive_beacon(port, network, &frame, now, &mut sender.journal);
+        }
+        if port.switch.is_blocked_from_port(&frame) {
+            return Err(DropReason::LoopBlocked);
+        }
         admit(port, network, &frame, None, now, &sender.peers, &mut sender.journal)?;
         let receivers = port.switch.from_port(&frame, now, frames)?;
         if captures.is_on() {
@@ -202,10 +209,13 @@ impl Switching {
             found.start += frame.header as u16;
             open = Some(found);
         }
-        if self.own.is_own(&frame) {
+        if self.own.is_own(&frame) || is_ours(&frame) {
             return Err(DropReason::OwnDatagram);
         }
         admit(port, network, &frame, Some(peer), now, peers, journal)?;
+        if port.switch.is_blocked_from_mesh(&frame) {
+            return Err(DropReason::LoopBlocked);
+        }
         port.switch.from_mesh(&frame, peer, now)?;
         Ok(Accepted { open_checksum: open, offloads: port.offloads })
     }
@@ -228,6 +238,18 @@ fn see_sent(
     }
 }
 
+/// Write a frame of ours to a port whose reader understands `offloads`.
+pub fn write(
+    network: u64,
+    frame: &[u8],
+    offloads: PortOffloads,
+    journal: &mut Journal,
+    sink: &mut impl Sink,
+) {
+    let delivery = Delivery { head: &[], body: frame, place: None, open_checksum: None, offloads };
+    deliver(network, &delivery, journal, sink);
+}
+
 /// Write a frame to its port. What is to be merged is counted when that has been done.
 pub fn deliver(network: u64, delivery: &Delivery<'_>, journal: &mut Journal, sink: &mut impl Sink) {
     if !delivery.offloads.checksum {
@@ -246,6 +268,22 @@ fn judge<'a>(
 ) -> Result<Frame<'a>, DropReason> {
     let frame = Frame::parse(head, body).ok_or(DropReason::BadFrame)?;
     if length > port.mtu + frame.header { Err(DropReason::BadFrame) } else { Ok(frame) }
+}
+
+/// A frame of the loop guard ends here.
+fn receive_beacon(
+    port: &mut Port,
+    network: u64,
+    frame: &Frame<'_>,
+    now: f64,
+    journal: &mut Journal,
+) -> Result<(), DropReason> {
+    let Some(nonce) = parse_beacon(frame) else { return Ok(()) };
+    if !port.beacons.take(now) {
+        return Err(DropReason::Storm);
+    }
+    journal.tell(None, Upcall::BeaconHeard { network, vlan: frame.vlan, nonce });
+    Ok(())
 }
 
 /// Guard a source MAC and learn it.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::IpAddr;
 
+use crate::beacon::Nonce;
 use crate::bounds::Bounds;
 use crate::endpoint::Path;
 use crate::ethernet::Mac;
@@ -69,6 +70,15 @@ pub enum Upcall {
         peer: Option<Fingerprint>,
         /// It was elsewhere before.
         moved: bool,
+    },
+    /// A beacon of a bridge came in from the port.
+    BeaconHeard {
+        /// Which.
+        network: u64,
+        /// VID.
+        vlan: u16,
+        /// What it said.
+        nonce: Nonce,
     },
     /// A send counter passed 2^31.
     KeySpent {

@@ -290,6 +290,9 @@ impl Worker {
                 Request::Stop => self.is_stopped = true,
             }
         }
+        // frames of ours, which a command may have asked for
+        self.outlet.write_frames(&self.receiving);
+        self.engine.end_batch(&mut self.outlet);
     }
 
     fn attach(&mut self, mut port: Port) -> io::Result<()> {

@@ -1,11 +1,13 @@
 //! Commands: from the dataclasses of the interface.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use l2mesh_core::aead::{Cipher, KeyMaterial};
 use l2mesh_core::capture::Sides;
 use l2mesh_core::command::{Command, PortOffloads};
 use l2mesh_core::limits::{GuardMode, Limits};
+use l2mesh_core::peers::Fingerprint;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use zeroize::Zeroizing;
@@ -120,6 +122,13 @@ fn read_port_command(kind: &str, from: &Bound<'_, PyAny>) -> PyResult<Command> {
             Command::StartCapture { network, sides, snap: field("snap")?.extract()? }
         }
         "StopCapture" => Command::StopCapture { network },
+        "SetBlocked" => Command::SetBlocked { network, vlans: vlans(&field("vlans")?)? },
+        "WriteFrame" => Command::WriteFrame { network, frame: field("frame")?.extract()? },
+        "AnnounceStations" => Command::AnnounceStations {
+            network,
+            vlan: field("vlan")?.extract()?,
+            neighbours: fingerprints(&field("neighbours")?)?,
+        },
         "SetLimits" => Command::SetLimits { network, limits: read_limits(&field("limits")?)? },
         _ => return Err(PyTypeError::new_err(format!("{kind} is no command"))),
     })
@@ -170,6 +179,14 @@ fn addresses(from: &Bound<'_, PyAny>) -> PyResult<Vec<IpAddr>> {
         addresses.extend(text.split('%').next().and_then(|text| text.parse::<IpAddr>().ok()));
     }
     Ok(addresses)
+}
+
+fn vlans(from: &Bound<'_, PyAny>) -> PyResult<HashSet<u16>> {
+    from.try_iter()?.map(|one| one?.extract()).collect()
+}
+
+fn fingerprints(from: &Bound<'_, PyAny>) -> PyResult<Vec<Fingerprint>> {
+    from.try_iter()?.map(|one| sized(&one?, "neighbours")).collect()
 }
 
 fn bytes<const N: usize>(from: &Bound<'_, PyAny>, name: &str) -> PyResult<[u8; N]> {

@@ -75,6 +75,9 @@ pub(crate) fn make_upcall<'py>(py: Python<'py>, from: &Upcall) -> PyResult<Bound
             let fields = (*network, *vlan, PyBytes::new(py, mac), peer, *moved);
             classes.mac_learned.bind(py).call1(fields)
         }
+        Upcall::BeaconHeard { network, vlan, nonce } => {
+            classes.beacon_heard.bind(py).call1((*network, *vlan, PyBytes::new(py, nonce)))
+        }
         Upcall::KeySpent { peer, session } => {
             classes.key_spent.bind(py).call1((PyBytes::new(py, peer), *session))
         }

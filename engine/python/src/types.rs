@@ -25,6 +25,7 @@ classes! {
     activity: "Activity",
     capture_side: "CaptureSide",
     captured: "Captured",
+    beacon_heard: "BeaconHeard",
     control_received: "ControlReceived",
     deliver: "Deliver",
     drop_reason: "DropReason",

@@ -12,6 +12,7 @@ from l2mesh.datapath.interface import (
     OpenPort,
     PortOffloads,
     RemoveMember,
+    SetBlocked,
     SetLimits,
     SetMember,
     SetPortOffloads,
@@ -22,7 +23,11 @@ from l2mesh.datapath.reference.peers import Peer, Peers
 from l2mesh.switch.ethernet import HEADER_BYTES
 from l2mesh.switch.fdb import Fdb
 from l2mesh.switch.forward import Member, Switch
-from l2mesh.switch.limits import StormLimits
+from l2mesh.switch.limits import StormLimits, TokenBucket
+
+BEACONS_PER_SECOND: Final = 64
+"""From one port; more are somebody's nonsense."""
+BEACON_BURST: Final = 128
 
 _NONE: Final = PortOffloads()
 
@@ -36,6 +41,8 @@ class Port:
     mtu: int
     untagged_max: int
     """Length of the longest untagged frame."""
+    beacons: TokenBucket
+    """How many beacons from it are told."""
     offloads: PortOffloads = _NONE
     """What whoever reads it understands."""
     peers: dict[bytes, Peer] = field(default_factory=dict)
@@ -82,7 +89,8 @@ class Ports:
         if port is None:
             fdb = Fdb(self._bounds.fdb_per_peer, self._bounds.fdb_per_network)
             switch = Switch(command.mac, fdb, bridge=command.bridge)
-            port = self.table[command.network] = Port(command.network, switch, 0, 0)
+            beacons = TokenBucket(BEACONS_PER_SECOND, BEACON_BURST, now)
+            port = self.table[command.network] = Port(command.network, switch, 0, 0, beacons)
         port.switch.set_own(command.mac, bridge=command.bridge)
         port.mtu = command.mtu
         port.untagged_max = command.mtu + HEADER_BYTES
@@ -133,6 +141,12 @@ class Ports:
         port = self.table.get(command.network)
         if port is not None:
             port.switch.fdb.flush(command.peer)
+
+    def set_blocked(self, command: SetBlocked, now: float) -> None:
+        """Replace the set of blocked VLANs."""
+        port = self.table.get(command.network)
+        if port is not None:
+            port.switch.blocked = command.vlans
 
     def set_limits(self, command: SetLimits, now: float) -> None:
         """Replace the limits; all buckets are full again."""

@@ -9,6 +9,8 @@ from collections import deque
 from typing import Final
 
 from l2mesh.datapath.interface import (
+    AnnounceStations,
+    BeaconHeard,
     CaptureSide,
     Deliver,
     DropReason,
@@ -16,6 +18,7 @@ from l2mesh.datapath.interface import (
     Offload,
     Output,
     SetUnderlay,
+    WriteFrame,
 )
 from l2mesh.datapath.reference.capture import Captures
 from l2mesh.datapath.reference.counters import Counters
@@ -25,6 +28,7 @@ from l2mesh.datapath.reference.send import Sender
 from l2mesh.datapath.reference.superframe.coalesce import Coalescer
 from l2mesh.datapath.reference.superframe.split import SuperFrame, parse_superframe
 from l2mesh.datapath.reference.upcalls import Upcalls
+from l2mesh.switch.beacon import emit_notice, is_ours, parse_beacon
 from l2mesh.switch.checksum import complete_at, complete_checksum, find_segment
 from l2mesh.switch.ethernet import Header, parse_header
 from l2mesh.switch.fdb import Learned
@@ -34,6 +38,8 @@ _new = tuple.__new__  # a NamedTuple made without its own __new__ takes half the
 _PROTOCOL_AT: Final = {b"\x08\x00": 23, b"\x86\xdd": 20}
 """Ethertype of an untagged frame -> where its IP header names the next protocol."""
 _UDP: Final = 17
+MAX_NOTICES: Final = 1024
+"""Written for one command."""
 
 
 class Switching:
@@ -164,10 +170,26 @@ class Switching:
             return DropReason.BAD_FRAME
         if self._own.is_own(frame):
             return DropReason.OWN_DATAGRAM
+        if is_ours(frame[:6], header):
+            return self._receive_beacon(port, frame, header, now)
+        if port.switch.is_blocked_from_port(header.vlan, frame[:6], frame[6:12]):
+            return DropReason.LOOP_BLOCKED
         if not self._admit(port, header.vlan, frame[6:12], None, now):
             return DropReason.SOURCE_MAC
         frames = whole.count(whole.gso_size) if whole else 1
         return port.switch.from_port(header.vlan, frame[:6], now, frames)
+
+    def _receive_beacon(
+        self, port: Port, frame: bytes, header: Header, now: float
+    ) -> tuple[bytes, ...] | DropReason:
+        """A frame of the loop guard ends here."""
+        nonce = parse_beacon(frame, header)
+        if nonce is None:
+            return ()
+        if not port.beacons.take(now):
+            return DropReason.STORM
+        self._upcalls.push_beacon(BeaconHeard(port.network, header.vlan, nonce))
+        return ()
 
     # --- from the mesh --------------------------------------------------------------------------
 
@@ -221,10 +243,12 @@ class Switching:
             return DropReason.BAD_FRAME
         if is_open and find_segment(frame) is None:
             return DropReason.BAD_OFFLOAD
-        if self._own.is_own(frame):
+        if self._own.is_own(frame) or is_ours(frame[:6], header):
             return DropReason.OWN_DATAGRAM
         if not self._admit(port, header.vlan, frame[6:12], source, now):
             return DropReason.SOURCE_MAC
+        if port.switch.is_blocked_from_mesh(header.vlan, frame[:6]):
+            return DropReason.LOOP_BLOCKED
         return port.switch.from_mesh(header.vlan, frame[:6], source, now)
 
     def _deliver(self, port: Port, frame: bytes, *, is_open: bool) -> None:
@@ -246,6 +270,32 @@ class Switching:
             if deliver.offload is not None and deliver.offload.gso_type:
                 counters.superframes_out += 1
             self._outputs.append(deliver)
+
+    # --- our own --------------------------------------------------------------------------------
+
+    def write(self, command: WriteFrame, now: float) -> None:
+        """Write a frame of ours to a port."""
+        port = self._ports.table.get(command.network)
+        if port is not None:
+            self._deliver(port, command.frame, is_open=False)
+            self.end_batch()
+
+    def announce(self, command: AnnounceStations, now: float) -> None:
+        """Teach the LAN behind a port which stations are reached by us."""
+        port = self._ports.table.get(command.network)
+        if port is None:
+            return
+        absent = {None, *command.neighbours}
+        fdb = port.switch.fdb
+        stations = [mac for mac, owner in fdb.static.items() if owner not in absent]
+        stations += [
+            mac
+            for vlan, mac, station in fdb.learned(now)
+            if vlan == command.vlan and station.owner not in absent
+        ]
+        for mac in stations[:MAX_NOTICES]:
+            self._deliver(port, emit_notice(mac, command.vlan), is_open=False)
+            self.end_batch()
 
     # --- both -----------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from l2mesh.datapath.interface import (
+    BeaconHeard,
     ControlReceived,
     DropReason,
     HandshakeReceived,
@@ -23,7 +24,7 @@ from l2mesh.datapath.interface import (
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
 
-Event = NeedSession | SourceSeen | MacLearned | KeySpent
+Event = NeedSession | SourceSeen | MacLearned | BeaconHeard | KeySpent
 
 Item = TypeVar("Item")
 
@@ -95,7 +96,11 @@ class Upcalls:
         """Fair for each peer."""
         return self._push(self._control, upcall.peer, upcall)
 
-    def push_event(self, upcall: Event) -> bool:
+    def push_beacon(self, upcall: BeaconHeard) -> bool:
+        """As an event of this node's own."""
+        return self._push(self._events, None, upcall)
+
+    def push_event(self, upcall: NeedSession | SourceSeen | MacLearned | KeySpent) -> bool:
         """Fair for each peer; this node counts as one."""
         return self._push(self._events, upcall.peer, upcall)
 
