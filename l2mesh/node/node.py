@@ -17,6 +17,7 @@ from l2mesh.node import control, explain, show
 from l2mesh.node.core import Settings
 from l2mesh.node.face import ReachableFace
 from l2mesh.node.files import read_network
+from l2mesh.node.guardview import GuardView, guard_view
 from l2mesh.node.joined import Joined, Options, change_option
 from l2mesh.node.loopguards import LoopGuards
 from l2mesh.node.netcheck import Netcheck
@@ -130,6 +131,10 @@ class Node(ReachableFace):
     def planet_views(self) -> list[PlanetView]:
         """All planets of the world."""
         return show.planets(self)
+
+    def guard_views(self, now: float) -> list[GuardView]:
+        """The loop guards of all networks that are up."""
+        return [guard_view(guard, now) for guard in self.loop_guards.guards.values()]
 
     def health(self) -> list[str]:
         """What is wrong, one sentence each; empty when all is well."""

@@ -18,7 +18,7 @@ from l2mesh.credential.world import World
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import L2meshError, StateError
 from l2mesh.node.views import NetworkView
-from l2mesh.service import reach
+from l2mesh.service import reach, switch
 from l2mesh.service.api import ApiError, Method
 from l2mesh.service.capturing import capture
 from l2mesh.service.tap import check_name
@@ -51,6 +51,7 @@ def method_table(daemon: Daemon) -> dict[str, Method]:
         "ping": ping,
         "path": reach.path,
         "netcheck": reach.netcheck,
+        "guard": switch.guard,
     }
     writes: dict[str, Call] = {"join": join, "leave": leave, "set": set_options}
     table = {verb: Method(partial(call, daemon)) for verb, call in reads.items()}

@@ -117,6 +117,30 @@ FAMILY = {
     "nat": "independent",
     "keeps_port": True,
 }
+GUARD = {
+    "id": NETWORK,
+    "bridge": True,
+    "vlans": [
+        {
+            "vlan": 7,
+            "state": "blocked",
+            "forwarder": "89e92ceee5",
+            "since_s": 3.2,
+            "neighbours": ["89e92ceee5"],
+            "reason": "another one of 2 bridges on our LAN has the highest rank",
+        }
+    ],
+    "loops": [
+        {
+            "kind": "station_flaps",
+            "vlan": 0,
+            "mac": "52:54:00:00:aa:01",
+            "count": 9,
+            "first_s": 20.0,
+            "last_s": 1.0,
+        }
+    ],
+}
 NETCHECK = {
     "schema": "l2mesh.netcheck/1",
     "address": "89e92ceee5",
@@ -153,6 +177,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "ping": PONG,
     "path": PATH,
     "netcheck": NETCHECK,
+    "guard": {"schema": "l2mesh.guard/1", "networks": [GUARD]},
 }
 COMMANDS = [
     ["status"],
@@ -166,6 +191,7 @@ COMMANDS = [
     ["ping", "bob", "-c", "1"],
     ["path", "bob"],
     ["netcheck"],
+    ["guard", NETWORK],
 ]
 
 
