@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from l2mesh.datapath.interface import Path, SendDatagram, SetPath
 from l2mesh.node import control
 from l2mesh.node.peer import Peer
-from l2mesh.path.outputs import PathChanged, PeerSilent, SendProbe
+from l2mesh.path.outputs import PathChanged, PeerSilent, SendProbe, SizeChanged
 from l2mesh.session.sessions import (
     ConnectFailed,
     SendHandshake,
@@ -19,7 +19,7 @@ from l2mesh.session.sessions import (
     SessionDead,
     SessionLive,
 )
-from l2mesh.wire.control import Probe, Record, encode_records
+from l2mesh.wire.control import CONTROL_OVERHEAD, Probe, Record, encode_records, pad_records
 
 if TYPE_CHECKING:
     from l2mesh.node.core import Core
@@ -63,8 +63,10 @@ def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
     while (output := peer.paths.poll_output()) is not None:
         progress = True
         match output:
-            case SendProbe(nonce, path):
-                _send_probe(core, peer, nonce, path)
+            case SendProbe(nonce, path, size):
+                _send_probe(core, peer, nonce, path, size)
+            case SizeChanged(path, size):
+                core.emit(SetPath(peer.fingerprint, path, size))
             case PathChanged(path, size):
                 core.emit(SetPath(peer.fingerprint, path, size))
                 peer.last_path = peer.last_path if path is not None else None
@@ -111,13 +113,14 @@ def _session_dead(core: Core, peer: Peer, session: int, now: float) -> None:
     if channel is None or peer.is_live:
         return
     peer.waiting.extend(channel.unacknowledged()[: 64 - len(peer.waiting)])
-    peer.paths.session_lost(now)
+    peer.paths.session_lost()
     for part in core.parts:
         part.session_lost(peer, now)
 
 
-def _send_probe(core: Core, peer: Peer, nonce: int, path: Path) -> None:
+def _send_probe(core: Core, peer: Peer, nonce: int, path: Path, size: int) -> None:
     records: list[Record] = [Probe(nonce)]
     for part in core.parts:
         records += part.held(peer)
-    control.say(core, peer, encode_records(records), path=path)
+    payload = pad_records(encode_records(records), size - CONTROL_OVERHEAD)
+    control.say(core, peer, payload, path=path)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import enum
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from l2mesh.datapath.interface import Endpoint, Path
+from l2mesh.path.size import SizeSearch
 
 __all__ = [
     "MAX_RELAYS",
@@ -129,12 +130,17 @@ class Candidate:
     """Smoothed as in RFC 6298, weight 1/8."""
     round_at: float = 0.0
     """When its present round of probes began."""
+    size: SizeSearch = field(init=False)
+    """How large a datagram it carries."""
     doubted_at: float = float("-inf")
     """When it was left under load because it had not answered for a moment."""
     false_alarms: int = 0
     """How often it answered soon after it had been left so."""
     step: int | None = None
     """The next probe of the round, as an index into the schedule; None: no round."""
+
+    def __post_init__(self) -> None:
+        self.size = SizeSearch(self.path)
 
     @property
     def is_direct(self) -> bool:
@@ -183,6 +189,13 @@ class CandidateTable:
     def get(self, path: Path) -> Candidate | None:
         """What is known of ``path``."""
         return self._by_path.get(path)
+
+    def get_or_see(self, path: Path, now: float, *, direct: bool) -> Candidate | None:
+        """The candidate of a path by which something authentic came; None if it is not for us."""
+        candidate = self.get(path)
+        if candidate is None and not path.relay and direct:
+            candidate = self.add(path, Kind.SEEN, now)
+        return candidate
 
     def direct(self) -> list[Candidate]:
         """Endpoints of the peer itself, oldest first."""

@@ -1,13 +1,15 @@
-"""Which of the usable paths is the best one (section 8.4 of ``docs/protocol.md``)."""
+"""Which usable path is best, and where a handshake goes (section 8.4 of ``docs/protocol.md``)."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from l2mesh.path.candidate import Candidate, CandidateTable
+from l2mesh.datapath.interface import Path
+from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 
-__all__ = ["best_path"]
+__all__ = ["best_path", "handshake_paths"]
 
+_MAX_WORKED: Final = 2
 _BETTER_RELAY: Final = 0.8
 """Another relay is taken when its round trip is below this share of the present one's."""
 
@@ -24,6 +26,21 @@ def best_path(table: CandidateTable, active: Candidate | None) -> Candidate | No
         return min(direct, key=lambda candidate: candidate.usable_since)
     relays = table.relays()
     return _best_relay([relay for relay in relays if relay.usable] or relays, active)
+
+
+def handshake_paths(
+    table: CandidateTable, active: Candidate | None, *, direct: bool, always: bool
+) -> tuple[Path, ...]:
+    """Where an INIT should go: the path in use, relays, and endpoints that answered last.
+
+    Of a planet or controller (``always``) all endpoints that are known, at once: one of them may be
+    of a family that this host has not. Another peer's endpoints are only tried inside a session.
+    """
+    chosen = [] if active is None else [active]
+    chosen += [*table.relays(), *table.by_latest_answer()[:_MAX_WORKED]]
+    if direct:
+        chosen += [c for c in table.direct() if always or c.kind is Kind.REMEMBERED]
+    return tuple(dict.fromkeys(candidate.path for candidate in chosen))
 
 
 def _best_relay(relays: list[Candidate], active: Candidate | None) -> Candidate | None:

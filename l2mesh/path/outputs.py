@@ -6,14 +6,18 @@ from typing import NamedTuple, TypeAlias
 
 from l2mesh.datapath.interface import Path
 
-__all__ = ["PathChanged", "PathOutput", "PeerSilent", "SendProbe"]
+__all__ = ["PathChanged", "PathOutput", "PeerSilent", "SendProbe", "SizeChanged"]
 
 
 class SendProbe(NamedTuple):
-    """Send a PROBE with this nonce (u64) by this path."""
+    """Send a PROBE with this nonce (u64) by this path.
+
+    ``size`` is the length in bytes to which the datagram is padded, without a RELAY header; 0: not.
+    """
 
     nonce: int
     path: Path
+    size: int = 0
 
 
 class PathChanged(NamedTuple):
@@ -26,8 +30,15 @@ class PathChanged(NamedTuple):
     size: int
 
 
+class SizeChanged(NamedTuple):
+    """The path in use is the same, but ``size`` bytes are now the largest datagram on it."""
+
+    path: Path
+    size: int
+
+
 class PeerSilent(NamedTuple):
     """No path answers: the peer is gone, or it has lost the session. Begin a new one."""
 
 
-PathOutput: TypeAlias = SendProbe | PathChanged | PeerSilent
+PathOutput: TypeAlias = SendProbe | PathChanged | SizeChanged | PeerSilent

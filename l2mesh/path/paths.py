@@ -24,8 +24,7 @@ are tried again after 5, 10, 30 and then every 60 s while there is traffic.
 Nothing moves because of a source address: an authentic datagram from elsewhere is answered by one
 PROBE there at most, and only the reply to that makes the endpoint usable.
 
-The owner calls ``note_activity`` before ``handle_timeout``, as often as ``tick_s`` says; what to do
-comes out of ``poll_output``.
+The owner calls ``note_activity`` before ``handle_timeout``, as often as ``tick_s`` says.
 """
 
 from __future__ import annotations
@@ -39,14 +38,13 @@ from l2mesh.crypto import Random
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.errors import StateError
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
-from l2mesh.path.choice import best_path
+from l2mesh.path.choice import best_path, handshake_paths
 from l2mesh.path.heartbeat import KEEPALIVE_S, Heartbeat, Verdict
 from l2mesh.path.need import Need
-from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent, SendProbe
+from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent, SendProbe, SizeChanged
 from l2mesh.path.patience import has_better, patience_s
 from l2mesh.path.probe import OpenProbes, ProbeLimiter
 from l2mesh.path.rounds import Rounds
-from l2mesh.path.size import payload_size
 
 __all__ = ["PathSet", "PathState"]
 
@@ -56,7 +54,6 @@ SILENT_AGAIN_S: Final = 30.0
 FRESH_S: Final = 5.0
 """An endpoint that answered within this time goes before the relay when another one dies."""
 _PROBE_GAP_S: Final = 0.1
-_MAX_WORKED: Final = 2
 _NOT_DUE: Final = float("inf")
 
 
@@ -132,8 +129,8 @@ class PathSet:
     @property
     def retry_at(self) -> float | None:
         """When endpoints are tried again; None while that is of no use."""
-        waits = self._need.live_at is not None and self._may_retry()
-        return self._rounds.retry_at if waits else None
+        is_live = self._need.live_at is not None
+        return self._rounds.retry_at if is_live and self._may_retry() else None
 
     @property
     def tick_s(self) -> float:
@@ -146,19 +143,9 @@ class PathSet:
         return tuple(candidate.path.endpoint for candidate in self._table.by_latest_answer())
 
     def handshake_paths(self) -> tuple[Path, ...]:
-        """Where an INIT should go: the path in use, relays, and endpoints that answered last.
-
-        Of a planet or controller all endpoints that are known, at once: one of them may be of a
-        family that this host has not. Another peer's endpoints are only tried inside a session.
-        """
-        paths = [] if self._active is None else [self._active.path]
-        paths += self.relays
-        paths += [candidate.path for candidate in self._table.by_latest_answer()[:_MAX_WORKED]]
-        if self._direct:
-            for candidate in self._table.direct():
-                if self._need.always or candidate.kind is Kind.REMEMBERED:
-                    paths.append(candidate.path)
-        return tuple(dict.fromkeys(paths))
+        """Where an INIT should go."""
+        always = self._need.always
+        return handshake_paths(self._table, self._active, direct=self._direct, always=always)
 
     # --- what is told -----------------------------------------------------------------------------
 
@@ -221,9 +208,8 @@ class PathSet:
         self._challenge_active(now)
         self._start_round(list(self._table), now)
 
-    def session_lost(self, now: float) -> None:
+    def session_lost(self) -> None:
         """No session is left: nothing is sent. The path in use is kept for the next handshake."""
-        del now
         self._need.live_at = None
         self._open.clear()
         self._heartbeat.moved()
@@ -236,7 +222,7 @@ class PathSet:
         """
         if self._need.live_at is None or path == self.active:
             return
-        candidate = self._known_or_seen(path, now)
+        candidate = self._table.get_or_see(path, now, direct=self._direct)
         if candidate is None:
             return
         if not candidate.has_just_answered(now):
@@ -248,7 +234,7 @@ class PathSet:
         """An authentic PROBE came by this path: its NAT is open to us now, so probe back."""
         if self._need.live_at is None:
             return
-        candidate = self._known_or_seen(path, now)
+        candidate = self._table.get_or_see(path, now, direct=self._direct)
         if candidate is None or not candidate.is_direct or candidate.has_just_answered(now):
             return
         if now >= candidate.probed_at + _PROBE_GAP_S:
@@ -261,6 +247,11 @@ class PathSet:
         if probe is None or candidate is None:
             return False
         candidate.answer(now, now - probe.sent_at)
+        if probe.size:
+            before = candidate.size.size
+            candidate.size.receive_reply(probe.size, now)
+            if candidate is self._active:
+                self._tell_size(before)
         if candidate.is_direct:
             self._limiter.answered(path.endpoint)
             self._rounds.forgive()
@@ -276,7 +267,7 @@ class PathSet:
         return True
 
     def note_activity(self, sent: float, received: float, frame: float, now: float) -> None:
-        """Traffic with the peer, as the engine's ``Activity`` tells it."""
+        """Traffic with the peer: the engine's ``Activity``."""
         self._heartbeat.note(sent, received, frame, now)
         self._need.note_frame(frame)
 
@@ -298,6 +289,7 @@ class PathSet:
         self._keep_open(now)
         self._rest_when_idle(now)
         self._watch_active(now)
+        self._try_sizes(now)
         self._retry(now)
         if self._active is None and now >= self._rounds.search_until:
             self._report_silence(now)
@@ -353,11 +345,11 @@ class PathSet:
             self._start_round(self._untried(), now)
 
     def _may_retry(self) -> bool:
-        wants_direct = self._direct and not self.is_direct
-        return wants_direct and self._has_traffic() and bool(self._untried())
+        wants = self._direct and not self.is_direct and self._has_traffic()
+        return wants and bool(self._untried())
 
     def _untried(self) -> list[Candidate]:
-        return [candidate for candidate in self._table if candidate is not self._active]
+        return [each for each in self._table if each is not self._active]
 
     def _has_traffic(self) -> bool:
         return self._active is None or self._need.has_traffic(self._rounds.retry_at)
@@ -437,7 +429,7 @@ class PathSet:
         before, self._active = self._active, best
         if best is not before or best is None:
             self._heartbeat.moved()
-            size = 0 if best is None else payload_size(best.path)
+            size = 0 if best is None else best.size.size
             self._outputs.append(PathChanged(None if best is None else best.path, size))
         if best is None:
             self._rounds.extend(now)
@@ -480,10 +472,25 @@ class PathSet:
             at = max(at, self._heartbeat.last_beat + SILENT_BEAT_S)
         return min(at, self._need.idle_at())
 
+    def _try_sizes(self, now: float) -> None:
+        """While frames flow and it answers: see how large a datagram the path in use carries."""
+        if self._active is None or not self._heartbeat.is_flowing or self._heartbeat.unanswered:
+            return
+        search, path = self._active.size, self._active.path
+        before = search.size
+        for size in search.sizes_due(now, self._active.rtt_s):
+            nonce = self._open.open(path, now, size=size)
+            self._outputs.append(SendProbe(nonce, path, size))
+        self._tell_size(before)
+
+    def _tell_size(self, before: int) -> None:
+        if self._active is not None and self._active.size.size != before:
+            self._outputs.append(SizeChanged(self._active.path, self._active.size.size))
+
     # --- probes -----------------------------------------------------------------------------------
 
     def _probe(self, candidate: Candidate, now: float, *, is_heartbeat: bool = False) -> None:
-        """Send a PROBE, unless the limit forbids it: only what has answered is beyond the limit."""
+        """Send a PROBE, unless the limit forbids it: what has answered is beyond the limit."""
         has_limit = candidate.is_direct and not candidate.usable
         if has_limit and not self._limiter.allow(candidate.path.endpoint, now):
             return
@@ -491,10 +498,3 @@ class PathSet:
         candidate.probes += 1
         nonce = self._open.open(candidate.path, now, is_heartbeat=is_heartbeat)
         self._outputs.append(SendProbe(nonce, candidate.path))
-
-    def _known_or_seen(self, path: Path, now: float) -> Candidate | None:
-        """The candidate of a path by which something authentic came; None if it is not for us."""
-        candidate = self._table.get(path)
-        if candidate is None and not path.relay and self._direct:
-            candidate = self._table.add(path, Kind.SEEN, now)
-        return candidate

@@ -72,6 +72,8 @@ class OpenProbe(NamedTuple):
     path: Path
     sent_at: float
     is_heartbeat: bool
+    size: int = 0
+    """Of the datagram in bytes, where it was padded to try a size."""
 
 
 class OpenProbes:
@@ -81,12 +83,12 @@ class OpenProbes:
         self._random = random
         self._open: OrderedDict[int, OpenProbe] = OrderedDict()
 
-    def open(self, path: Path, now: float, *, is_heartbeat: bool) -> int:
+    def open(self, path: Path, now: float, *, is_heartbeat: bool = False, size: int = 0) -> int:
         """A fresh nonce (u64) for a probe that goes by ``path`` now."""
         if len(self._open) >= _OPEN_PROBES:
             self._open.popitem(last=False)
         nonce = int.from_bytes(self._random(_NONCE_BYTES), "big")
-        self._open[nonce] = OpenProbe(path, now, is_heartbeat)
+        self._open[nonce] = OpenProbe(path, now, is_heartbeat, size)
         return nonce
 
     def close(self, nonce: int, path: Path, now: float) -> OpenProbe | None:

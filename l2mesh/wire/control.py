@@ -4,9 +4,9 @@
     1  u16  length of the value
     3  ...  value
 
-Zero or more records follow each other, 1200 bytes at most; none at all means "I am here". A type
-that nobody knows yet is skipped. A length that does not fit its type or the datagram drops the
-whole datagram.
+Zero or more records follow each other, 1200 bytes at most; none at all means "I am here". PADDING
+may stand behind them and fill the datagram. A type that nobody knows yet is skipped. A length that
+does not fit its type or the datagram drops the whole datagram.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,9 @@ from l2mesh.wire.cursor import Reader, Writer
 from l2mesh.wire.endpoint import ENDPOINT_BYTES, Endpoint, decode_endpoint, encode_endpoint
 
 __all__ = [
+    "CONTROL_OVERHEAD",
     "MAX_CHUNK_BYTES",
+    "MAX_PADDED_BYTES",
     "MAX_RECORDS_BYTES",
     "RECORD_HEAD_BYTES",
     "Ack",
@@ -33,10 +35,16 @@ __all__ = [
     "Record",
     "decode_records",
     "encode_records",
+    "pad_records",
 ]
 
 MAX_RECORDS_BYTES: Final = 1200
 """Of all records in one datagram: fits every path without a piece."""
+CONTROL_OVERHEAD: Final = 24
+"""Of a datagram: header and tag around the records."""
+MAX_PADDED_BYTES: Final = 1472 - CONTROL_OVERHEAD
+"""Of all records together with PADDING: the largest datagram that any path carries."""
+PADDING: Final = 0x07
 MAX_CHUNK_BYTES: Final = 1024
 """Of a message in one CHUNK."""
 RECORD_HEAD_BYTES: Final = 3
@@ -215,16 +223,30 @@ def encode_records(records: Iterable[Record]) -> bytes:
     return writer.getvalue()
 
 
+def pad_records(plaintext: bytes, size: int) -> bytes:
+    """Records and PADDING, ``size`` bytes together; unchanged where there is no room for any."""
+    room = min(size, MAX_PADDED_BYTES) - len(plaintext) - RECORD_HEAD_BYTES
+    if room < 0:
+        return plaintext
+    return plaintext + bytes([PADDING]) + room.to_bytes(2, "big") + bytes(room)
+
+
 def decode_records(plaintext: bytes) -> list[Record]:
     """The records of a CONTROL datagram in their order, without those of unknown types."""
-    if len(plaintext) > MAX_RECORDS_BYTES:
+    if len(plaintext) > MAX_PADDED_BYTES:
         raise MalformedPacket(f"{len(plaintext)} bytes of records are too many for a datagram")
     reader = Reader(plaintext)
     records: list[Record] = []
+    padding = 0
     while reader.remaining:
-        kind = _RECORDS.get(reader.u8())
-        value = Reader(reader.take(reader.u16()))
+        number = reader.u8()
+        content = reader.take(reader.u16())
+        kind, value = _RECORDS.get(number), Reader(content)
         if kind is not None:
             records.append(kind.parse(value))
             value.done()
+        elif number == PADDING:
+            padding += RECORD_HEAD_BYTES + len(content)
+    if len(plaintext) - padding > MAX_RECORDS_BYTES:
+        raise MalformedPacket(f"{len(plaintext) - padding} bytes of records beside padding")
     return records

@@ -125,3 +125,18 @@ def test_nothing_is_lost_on_the_way_to_a_direct_path(sim: Simulation) -> None:
     sim.run(1)
     assert is_direct(one, other)
     assert len(pings.sent) > 9990 and pings.lost == []
+
+
+@seeds(2)
+@pytest.mark.parametrize("mtu", [1492, 1420, 1280])
+def test_large_frames_pass_a_line_that_swallows_large_datagrams(sim: Simulation, mtu: int) -> None:
+    """PPPoE, a WireGuard underlay, the least that IPv6 allows; nobody tells that it is so."""
+    there, _ = talking(sim, NatKind.PRESERVING)
+    one, other = sim.nodes
+    one.line.mtu = mtu
+    sim.run(17)
+    large = Pings(one, other, there.network, 0.05, size=1514).start()
+    sim.run(2)
+    large.stop()
+    sim.run(1)
+    assert len(large.sent) > 30 and large.lost == []

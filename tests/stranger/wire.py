@@ -23,7 +23,7 @@ SIZES = {
     HELD: (12, 12),
     CLOSE: (1, 1),
 }
-MAX_RECORDS = 1200
+MAX_RECORDS, MAX_PADDED, PADDING = 1200, 1448, 0x07
 OVERHEAD, PIECE_HEAD = 24, 8
 
 
@@ -148,14 +148,15 @@ def record(kind: int, value: bytes) -> bytes:
 
 def records(plaintext: bytes) -> list[tuple[int, bytes]]:
     """The known records of a CONTROL datagram; Refused if one is broken."""
-    require(len(plaintext) <= MAX_RECORDS, "more than 1200 bytes")
-    found, at = [], 0
+    require(len(plaintext) <= MAX_PADDED, "more than any path carries")
+    found, at, padding = [], 0, 0
     while at < len(plaintext):
         require(at + 3 <= len(plaintext), "a broken head")
         kind, size = struct.unpack_from(">BH", plaintext, at)
         value = plaintext[at + 3 : at + 3 + size]
         at += 3 + size
         require(len(value) == size, "a length beyond the datagram")
+        padding += 3 + size if kind == PADDING else 0
         if kind not in SIZES:
             continue
         low, high = SIZES[kind]
@@ -164,6 +165,7 @@ def records(plaintext: bytes) -> list[tuple[int, bytes]]:
         if kind == PROBE_REPLY:
             observed(value)
         found.append((kind, value))
+    require(at - padding <= MAX_RECORDS, "more than 1200 bytes")
     return found
 
 

@@ -14,7 +14,7 @@ from random import Random
 
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Kind
-from l2mesh.path.outputs import PathChanged, PeerSilent, SendProbe
+from l2mesh.path.outputs import PathChanged, PeerSilent, SendProbe, SizeChanged
 from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
 
@@ -52,6 +52,7 @@ class End:
         self.probes: list[tuple[float, Path]] = []
         self.moves: list[tuple[float, Path | None]] = []
         self.silent: list[float] = []
+        self.sizes: list[tuple[float, Path, int]] = []
         self.frames: list[tuple[float, Path]] = []
         self.lost_frames = 0
         self.told: dict[Path, float] = {}
@@ -97,6 +98,7 @@ class Net:
         self.ends: list[End] = []
         self.relay_works = True
         self.loss = 0.0
+        self.largest = 1472
         self.blocked: set[tuple[str, str]] = set()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -150,10 +152,13 @@ class Net:
     def settle(self, end: End) -> None:
         while (output := end.paths.poll_output()) is not None:
             match output:
-                case SendProbe(nonce, path):
-                    self.send(end, "probe", nonce, path)
+                case SendProbe(nonce, path, size):
+                    if size <= self.largest:
+                        self.send(end, "probe", nonce, path)
                 case PathChanged(path, _):
                     end.moves.append((self.now, path))
+                case SizeChanged(path, size):
+                    end.sizes.append((self.now, path, size))
                 case PeerSilent():
                     end.silent.append(self.now)
 

@@ -1,5 +1,7 @@
+import pytest
+
 from l2mesh.datapath.interface import Endpoint, Path
-from l2mesh.path.size import payload_size
+from l2mesh.path.size import SizeSearch, payload_size
 
 V4, V6 = Endpoint("192.0.2.1", 9993), Endpoint("2001:db8::1", 9993)
 
@@ -11,3 +13,47 @@ def test_direct_paths_fill_an_mtu_of_1500() -> None:
 
 def test_relayed_datagram_fits_an_ipv6_leg_whatever_ours_is() -> None:
     assert payload_size(Path(V4, 7)) == payload_size(Path(V6, 7)) == 1444
+
+
+def probed(search: SizeSearch, now: float, carries: int) -> tuple[int, ...]:
+    """What is tried now; answered at once where the path carries it."""
+    due = search.sizes_due(now, 0.02)
+    for size in due:
+        if size <= carries:
+            search.receive_reply(size, now + 0.02)
+    return due
+
+
+def test_size_that_passes_costs_one_probe_and_another_each_15_s() -> None:
+    search = SizeSearch(Path(V4))
+    tried = [probed(search, now / 10, 1472) for now in range(600)]
+    assert [each for each in tried if each] == [(1472,)] * 4
+    assert search.size == 1472
+
+
+@pytest.mark.parametrize("carries", [1464, 1392, 1252, 1200])
+def test_black_hole_is_found_within_a_second(carries: int) -> None:
+    search = SizeSearch(Path(V4))
+    for now in range(10):
+        probed(search, now / 10, carries)
+    assert search.size == carries
+
+
+def test_path_that_grew_is_used_to_the_full_after_two_minutes() -> None:
+    search = SizeSearch(Path(V4))
+    for now in range(1400):
+        probed(search, now / 10, 1392 if now < 200 else 1472)
+    assert search.size == 1472
+
+
+def test_path_that_shrank_is_noticed() -> None:
+    search = SizeSearch(Path(V6))
+    for now in range(200):
+        probed(search, now / 10, 1452 if now < 20 else 1232)
+    assert search.size == 1232
+
+
+def test_without_any_answer_the_size_stays() -> None:
+    search = SizeSearch(Path(V4, 7))
+    tried = [probed(search, now / 10, 0) for now in range(100)]
+    assert search.size == 1444 and sum(map(len, tried)) < 30
