@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from l2mesh.credential.membership import Right
-from l2mesh.datapath.interface import BeaconHeard, FlushPeer, MacLearned, OpenPort, Upcall
+from l2mesh.datapath.interface import (
+    BeaconHeard,
+    FlushPeer,
+    MacLearned,
+    OpenPort,
+    SetLimits,
+    Upcall,
+)
 from l2mesh.node.core import Core
 from l2mesh.node.joined import Joined
 from l2mesh.node.networks import Networks
@@ -31,6 +38,8 @@ RELEARNS_PER_SECOND: Final = 4
 RELEARN_BURST: Final = 16
 """RELEARNs of one member that are heeded; each costs a look at a whole table."""
 MAX_BUCKETS: Final = 1024
+CONTAINED_PER_SECOND: Final = 50
+"""Frames that may be flooded, of each class and source, while a loop is seen."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +50,8 @@ class LoopGuards(Part):
     networks: Networks
     guards: dict[int, LoopGuard] = field(default_factory=dict)
     _relearns: dict[tuple[int, bytes], TokenBucket] = field(default_factory=dict)
+    _contained: dict[int, SetLimits] = field(default_factory=dict)
+    """Limits in force instead of the network's, while a loop is seen."""
 
     def handlers(self) -> dict[type, Handler]:
         return {
@@ -166,6 +177,22 @@ class LoopGuards(Part):
                 self.core.emit(output)
             elif joined is not None:
                 self._tell(joined, output, now)
+        if joined is not None and joined.limits is not None:
+            self._contain(guard, joined.limits)
+
+    def _contain(self, guard: LoopGuard, limits: SetLimits) -> None:
+        """Let less be flooded while there is a loop that the election cannot break."""
+        network = guard.network
+        wanted = _contained(limits) if guard.loops.active else None
+        if wanted == self._contained.get(network):
+            return
+        if wanted is not None:
+            log.warning("loop: network=%016x seen=%s", network, guard.loops.active[-1])
+            self._contained[network] = wanted
+            self.core.emit(wanted)
+        else:
+            del self._contained[network]
+            self.core.emit(limits)
 
     def _tell(self, joined: Joined, output: Tell | TellBridges | TellEveryone, now: float) -> None:
         match output:
@@ -187,6 +214,22 @@ class LoopGuards(Part):
     def _send(self, fingerprint: bytes, message: Message, now: float) -> None:
         if (peer := self.core.peers.get(fingerprint)) is not None:
             self.core.send(peer, message, now)
+
+
+def _contained(limits: SetLimits) -> SetLimits:
+    """The limits, with at most 50 frames a second of each class."""
+
+    def least(rate: int | None) -> int:
+        return CONTAINED_PER_SECOND if rate is None else min(rate, CONTAINED_PER_SECOND)
+
+    own = limits.limits
+    reduced = replace(
+        own,
+        broadcast=least(own.broadcast),
+        multicast=least(own.multicast),
+        unknown_unicast=least(own.unknown_unicast),
+    )
+    return replace(limits, limits=reduced)
 
 
 def _is_bridge(joined: Joined, fingerprint: bytes) -> bool:

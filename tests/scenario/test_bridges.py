@@ -153,6 +153,28 @@ def test_bridges_of_lans_apart_do_not_know_each_other(sim: Simulation) -> None:
 
 
 @seeds(3)
+def test_a_loop_made_elsewhere_is_contained_and_reported(sim: Simulation) -> None:
+    """Two sites that another overlay joins as well, which swallows beacons."""
+    network, here, host, _ = bridged(sim, nodes=3, bridges=1)
+    there = Lan(sim.schedule)
+    sim.controllers[0].set_member(network, sim.nodes[1], bridge="true")
+    there.add_node(sim.nodes[1], network)
+    here.join(there)
+    sim.run(3)
+    assert not any("bridge" in one for node in sim.nodes for one in node.core.health())
+    host.send(broadcast(host, b"round and round"))
+    sim.run(3)
+    assert rate(here, sim, 2) < 250
+    complaints = [one for node in sim.nodes[:2] for one in node.core.health()]
+    assert any("now behind one bridge, now behind another" in one for one in complaints)
+    here.cables.clear()
+    there.cables.clear()
+    sim.run(40)
+    assert not any("bridge" in one for node in sim.nodes for one in node.core.health())
+    assert not any(node.core.loop_guards._contained for node in sim.nodes)
+
+
+@seeds(3)
 def test_a_station_that_moves_between_sites_is_found_at_once(sim: Simulation) -> None:
     """As a gratuitous ARP of VRRP or of a migrated machine tells it: one broadcast."""
     network, here, host, _ = bridged(sim, nodes=4, bridges=1)

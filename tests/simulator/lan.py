@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
+from l2mesh.switch.beacon import BEACON_GROUP
 from tests.simulator.node import NodeHost
 from tests.simulator.schedule import Schedule
 
@@ -42,6 +44,8 @@ class Lan:
         self.schedule = schedule
         self.hosts: dict[str, LanHost] = {}
         self.nodes: dict[str, tuple[NodeHost, int]] = {}
+        self.cables: dict[str, Callable[[bytes], None]] = {}
+        """Ways to other LANs."""
         self.places: dict[bytes, str] = {}
         """MAC -> socket of the switch."""
         self.seen: Counter[bytes] = Counter()
@@ -58,13 +62,21 @@ class Lan:
         self.nodes[node.name] = node, network
         node.port_of(network).listeners["lan"] = lambda frame: self._later(node.name, frame)
 
+    def join(self, other: Lan) -> None:
+        """A second way between two LANs, such as an overlay that takes no frames of ours."""
+        self._reach(other, "away")
+        other._reach(self, "away")
+
+    def _reach(self, other: Lan, socket: str) -> None:
+        self.cables[socket] = lambda frame: other.receive(socket, frame)
+
     def receive(self, socket: str, frame: bytes) -> None:
         """A frame has come in at a socket."""
         self.seen[frame] += 1
         if not frame[6] & 1:
             self.places[frame[6:12]] = socket
         known = self.places.get(frame[:6])
-        for out in [known] if known else [*self.hosts, *self.nodes]:
+        for out in [known] if known else [*self.hosts, *self.nodes, *self.cables]:
             if out != socket:
                 self._send(out, frame)
 
@@ -72,7 +84,10 @@ class Lan:
         self.schedule.after(LATENCY_S, lambda: self.receive(socket, frame))
 
     def _send(self, socket: str, frame: bytes) -> None:
-        if socket in self.hosts:
+        if socket in self.cables:
+            if frame[:6] != BEACON_GROUP:
+                self.schedule.after(LATENCY_S, lambda: self.cables[socket](frame))
+        elif socket in self.hosts:
             self.schedule.after(LATENCY_S, lambda: self.hosts[socket].take(frame))
         else:
             node, network = self.nodes[socket]
