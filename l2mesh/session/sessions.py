@@ -67,6 +67,8 @@ IDLE_S: Final = 600.0
 UNCONFIRMED_S: Final = 5.0
 MAX_UNCONFIRMED: Final = 4
 CROSSING_S: Final = 5.0
+UNHEARD_S: Final = 3.0
+"""A session on which nothing came for so long gives way to one that was heard."""
 COOKIE_S: Final = 120.0
 RESTART_S: Final = 5.0
 """`restart` begins no more often, nor does a renewal that was given up."""
@@ -161,6 +163,8 @@ class SessionSet:
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is next needed, None: not at all."""
         due = [self._ends(session) for session in self._sessions.values()]
+        if self._heard_instead() is not None and self._current is not None:
+            due.append(self._current.live_since + UNHEARD_S)
         if self._connecting is not None:
             due.append(self._connecting.next_timeout)
         elif (renewal := self._renewal()) is not None:
@@ -198,6 +202,7 @@ class SessionSet:
         for session in list(self._sessions.values()):
             if now >= self._ends(session):
                 self._end(session, now)
+        self._yield_unheard(now)
         if self._connecting is not None:
             if self._connecting.is_over(now):
                 self._give_up(now)
@@ -408,6 +413,23 @@ class SessionSet:
         if newer.asked_at >= older.heard_at or newer.live_since > older.live_since + CROSSING_S:
             return True
         return newer.is_initiator == (self._local.fingerprint < self.peer.fingerprint)
+
+    def _heard_instead(self) -> Session | None:
+        """The newest session that was heard, while the one in use never was."""
+        if self._current is None or self._current.heard_at < inf:
+            return None
+        heard = [each for each in self._sessions.values() if each.can_send and each.heard_at < inf]
+        return max(heard, key=lambda each: each.live_since, default=None)
+
+    def _yield_unheard(self, now: float) -> None:
+        """Its peer may have died as soon as it had answered: nobody there knows the session."""
+        heard = self._heard_instead()
+        if heard is None or self._current is None or now < self._current.live_since + UNHEARD_S:
+            return
+        self._current.move(Event.SUPERSEDED)
+        heard.move(Event.PREFERRED)
+        self._set_current(heard)
+        self._networks.route_all(self._ranked())
 
     def _set_current(self, session: Session) -> None:
         self._current = session

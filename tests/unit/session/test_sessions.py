@@ -223,6 +223,27 @@ def test_a_peer_that_was_started_anew_within_seconds_is_heard(first: str, again:
     assert fresh.lost == 0
 
 
+def test_session_on_which_nothing_came_gives_way_after_three_seconds() -> None:
+    """The peer died as soon as it had answered; what its successor began is heard."""
+    world = World()
+    world.accept()
+    world.a.sessions.connect(world.now)
+    world.pump(world.a)
+    world.run(2.5 * LATENCY_S)
+    silent = world.a.sessions.current
+    assert silent is not None
+    world.b = Host("b", world.b.local, world.a.local, world.b.random)
+    world.b.sessions.accept(NETWORK, None, world.now)
+    world.b.sessions.connect(world.now)
+    world.pump(world.b)
+    world.run(2.8)
+    assert world.a.sessions.current == silent
+    world.run(0.5)
+    assert world.a.sessions.current != silent and world.agreed()
+    world.run(10.0)
+    assert world.agreed()
+
+
 @pytest.mark.parametrize("end", ["a", "b"])
 def test_a_handshake_begun_on_purpose_is_no_crossing(end: str) -> None:
     world = connected()
