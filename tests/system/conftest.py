@@ -44,6 +44,15 @@ def unmet_needs() -> Iterator[str]:
         yield f"missing programs: {' '.join(missing)} (sudo ./tools/setup)"
 
 
+@pytest.fixture(scope="module", params=["native", "reference"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Both engines, one topology each; the native one where it has been built."""
+    name: str = request.param
+    if name == "native":
+        pytest.importorskip("l2mesh.datapath.native", exc_type=ImportError)
+    return name
+
+
 @pytest.fixture(scope="session", autouse=True)
 def host_meets_needs() -> None:
     """Skip every system test, or fail it where skipping is not allowed, unless the host will do."""

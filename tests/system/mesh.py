@@ -35,12 +35,16 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class Mesh:
-    """192.0.2.1 is the planet, .2 the controller, .10, .20 ... the nodes or their NAT boxes."""
+    """192.0.2.1 is the planet, .2 the controller, .10, .20 ... the nodes or their NAT boxes.
 
-    def __init__(self, lab: Lab) -> None:
+    `engine` is that of planet and nodes; a node's own option wins.
+    """
+
+    def __init__(self, lab: Lab, engine: str = "auto") -> None:
         self.lab = lab
+        self.engine = engine
         self.wan = lab.switch("wan")
-        self.planet = Planet(self.on_wan("planet", 1))
+        self.planet = Planet(self.on_wan("planet", 1), engine=engine)
         self.controller = Controller(self.on_wan("controller", 2), world=self.planet.world)
         self.nodes: dict[str, Node] = {}
         self.nats: dict[str, Nat] = {}
@@ -74,7 +78,7 @@ class Mesh:
 
     def node_on(self, host: Host, **options: Any) -> Node:
         """A node on a host that is connected already."""
-        node = Node(host, **{"world": self.planet.world, **options})
+        node = Node(host, **{"world": self.planet.world, "engine": self.engine, **options})
         self.nodes[host.name] = node
         return node
 

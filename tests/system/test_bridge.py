@@ -17,9 +17,9 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 
 @pytest.fixture(scope="module")
-def mesh() -> Iterator[Mesh]:
+def mesh(engine: str) -> Iterator[Mesh]:
     with Lab() as lab:
-        mesh = Mesh(lab)
+        mesh = Mesh(lab, engine)
         for name in NAMES:
             mesh.add(name)
         yield mesh.start()

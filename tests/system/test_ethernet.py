@@ -38,9 +38,9 @@ exit 0
 
 
 @pytest.fixture(scope="module")
-def mesh() -> Iterator[Mesh]:
+def mesh(engine: str) -> Iterator[Mesh]:
     with Lab() as lab:
-        mesh = Mesh(lab)
+        mesh = Mesh(lab, engine)
         for name in NAMES:
             mesh.add(name)
         yield mesh.start()

@@ -13,9 +13,9 @@ UDP = 17
 
 
 @pytest.fixture
-def mesh() -> Iterator[Mesh]:
+def mesh(engine: str) -> Iterator[Mesh]:
     with Lab() as lab:
-        mesh = Mesh(lab)
+        mesh = Mesh(lab, engine)
         for name in ("alice", "bob"):
             mesh.add(name)
         yield mesh
@@ -42,8 +42,8 @@ def test_default_route_into_the_mesh_leaves_our_own_datagrams_outside(mesh: Mesh
     alice.cli("set", network, "default_route=true")
 
     def leads_into_the_mesh() -> bool:
-        (route,) = alice.host.ip_json("route", "get", "198.51.100.1")
-        return bool(route["dev"] == device)
+        words = ["ip", "route", "get", "198.51.100.1"]  # fails while there is no default route
+        return f"dev {device} " in alice.host.run(words, check=False).stdout
 
     wait_until(leads_into_the_mesh, PATIENCE_S, what="the default route")
     with Capture(alice.host, device) as inner:
@@ -69,7 +69,7 @@ def test_gateway_outside_stays_the_way_of_our_own_datagrams() -> None:
     with Lab() as lab:
         mesh = Mesh(lab)
         mesh.add_behind_nat("alice")
-        mesh.add("bob")
+        mesh.add("bob", engine="reference")
         mesh.start()
         network = mesh.network()
         mesh.join(network, "alice", "bob")

@@ -11,6 +11,8 @@ from tools.lab import Capture, Controller, Lab, Planet, wait_until
 pytestmark = pytest.mark.root
 
 PLANET = "192.0.2.1"
+REFERENCE = "reference"
+"""The engine of some: the others have the native one where it has been built, and all must meet."""
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +21,9 @@ def mesh() -> Iterator[Mesh]:
     with Lab() as lab:
         mesh = Mesh(lab)
         mesh.add_behind_nat("alice")
-        mesh.add_behind_nat("bob")
+        mesh.add_behind_nat("bob", engine=REFERENCE)
         mesh.add("carol")
-        mesh.add("rita", relay_only=True)
+        mesh.add("rita", relay_only=True, engine=REFERENCE)
         yield mesh.start()
 
 
@@ -152,10 +154,10 @@ def test_two_hosts_on_one_lan_meet_there() -> None:
     with Lab() as lab:
         mesh = Mesh(lab)
         nat = lab.nat("home", wan=mesh.wan, wan_address="192.0.2.90/24", lan_subnet="10.50.0.0/24")
-        for number, name in enumerate(("dora", "emil"), 2):
+        for number, (name, engine) in enumerate((("dora", REFERENCE), ("emil", "auto")), 2):
             host = lab.host(name)
             lab.connect(host, nat.lan, f"10.50.0.{number}/24", gateway=nat.gateway)
-            mesh.node_on(host)
+            mesh.node_on(host, engine=engine)
         mesh.start()
         network = mesh.network()
         mesh.join(network, "dora", "emil")
@@ -168,10 +170,10 @@ def test_two_hosts_on_one_lan_meet_there() -> None:
 def test_ipv6_alone_is_enough() -> None:
     with Lab() as lab:
         mesh = Mesh(lab)
-        for number, name in enumerate(("gina", "hans"), 10):
+        for number, (name, engine) in enumerate((("gina", "auto"), ("hans", REFERENCE)), 10):
             host = lab.host(name)
             lab.connect(host, mesh.wan, f"2001:db8::{number}/64")
-            mesh.node_on(host)
+            mesh.node_on(host, engine=engine)
         for number, host in enumerate((mesh.planet.host, mesh.controller.host), 1):
             host.add_addresses("eth0", f"2001:db8::{number}/64")
         mesh.planet.endpoints = ["[2001:db8::1]:9993"]
@@ -187,7 +189,7 @@ def test_ipv6_alone_is_enough() -> None:
 
 def two_planets(mesh: Mesh) -> tuple[Planet, Path]:
     """A second planet, and a world of both."""
-    second = Planet(mesh.on_wan("planet2", 3))
+    second = Planet(mesh.on_wan("planet2", 3), engine=REFERENCE)
     both = mesh.lab.directory / "both"
     mesh.planet.start().stop()
     names = [

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from l2mesh.cli.client import request
+from l2mesh.cli.failure import Failure
 from tools.lab.command import Argument, LabError
 from tools.lab.host import Host
 from tools.lab.process import Process
@@ -26,6 +28,11 @@ class Daemon:
 
     program: ClassVar[str]
     ready_command: ClassVar[tuple[str, ...]]
+    """A command that succeeds once it answers."""
+    ready_verb: ClassVar[str]
+    """What that command asks."""
+    socket: Path
+    """Where it is asked."""
 
     def __init__(self, host: Host, name: str) -> None:
         """Make the state directory; `name` is unique on the host."""
@@ -99,10 +106,15 @@ class Daemon:
         return self.host.run(self.cli_command(arguments), timeout=timeout, check=False)
 
     def _answers(self) -> bool:
+        """Asked as the command would, which costs more to start than the answer."""
         process = self._started()
         if not process.is_running:
             raise LabError(f"did not start\n{process.tail()}")
-        return self.cli_raw(*self.ready_command, timeout=10.0).returncode == 0
+        try:
+            request(str(self.socket), self.ready_verb, {}, timeout_s=10.0)
+        except Failure:
+            return False
+        return True
 
     def _started(self) -> Process:
         if self.process is None:
@@ -115,6 +127,7 @@ class Planet(Daemon):
 
     program = "l2mesh-planet"
     ready_command = ("status", "-o", "json")
+    ready_verb = "status"
 
     def __init__(
         self,
@@ -132,6 +145,7 @@ class Planet(Daemon):
         """
         super().__init__(host, name)
         port = listen.rpartition(":")[2]
+        self.socket = self.state / "planet.sock"
         self.listen = listen
         self.endpoints = [endpoint(address, port) for address in host.addresses]
         if advertise is not None:
@@ -171,6 +185,7 @@ class Controller(Daemon):
 
     program = "l2mesh-controller"
     ready_command = ("network", "list", "-o", "json")
+    ready_verb = "network_list"
 
     def __init__(
         self,
@@ -183,6 +198,7 @@ class Controller(Daemon):
     ) -> None:
         """`api` is the `address:port` of the REST API, not served by default."""
         super().__init__(host, name)
+        self.socket = self.state / "controller.sock"
         self.world = world
         self.listen = listen
         self.api = api
@@ -201,6 +217,7 @@ class Node(Daemon):
 
     program = "l2meshd"
     ready_command = ("status", "-o", "json")
+    ready_verb = "status"
 
     def __init__(
         self,
