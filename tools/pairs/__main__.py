@@ -27,7 +27,9 @@ def main(words: Sequence[str] | None = None) -> int:
             seeds = range(1, options.seeds + 1)
             results[pair] = list(pool.map(play, repeat(pair, options.seeds), seeds))
             print(f"{name_of(pair)}: {_told(results[pair])}", file=sys.stderr, flush=True)
-    text = f"{matrix(results)}\n\n{neighbour_lines(results)}\n"
+    text = (
+        f"{options.seeds} runs of each pair.\n\n{matrix(results)}\n\n{neighbour_lines(results)}\n"
+    )
     print(text)
     complaints = [f"{name_of(p)}: {each}" for p in chosen for each in judge(p, results[p])]
     print("\n".join(complaints) or "every pair came to what it must")
