@@ -50,6 +50,8 @@ class LoopGuards(Part):
     networks: Networks
     guards: dict[int, LoopGuard] = field(default_factory=dict)
     _relearns: dict[tuple[int, bytes], TokenBucket] = field(default_factory=dict)
+    _kept: set[bytes] = field(default_factory=set)
+    """Neighbours, whose sessions are renewed though no frames pass."""
     _contained: dict[int, SetLimits] = field(default_factory=dict)
     """Limits in force instead of the network's, while a loop is seen."""
 
@@ -70,6 +72,7 @@ class LoopGuards(Part):
         bridge = _is_bridge(joined, peer.fingerprint)
         guard.receive_sighted(peer.fingerprint, message.vlan, message.tag, now, bridge=bridge)
         self._drain(guard, now)
+        self._keep_neighbours()
 
     def _confirmed(self, peer: Peer, message: SightingConfirmed, now: float) -> None:
         """A bridge owns to a beacon that we heard."""
@@ -79,6 +82,7 @@ class LoopGuards(Part):
             return
         guard.receive_confirmed(peer.fingerprint, message.vlan, message.tag, now)
         self._drain(guard, now)
+        self._keep_neighbours()
 
     def _relearn(self, peer: Peer, message: Relearn, now: float) -> None:
         """Another bridge forwards now: forget what was learned behind those before it."""
@@ -116,6 +120,7 @@ class LoopGuards(Part):
         for guard in self.guards.values():
             guard.peer_lost(peer.fingerprint, now)
             self._drain(guard, now)
+        self._keep_neighbours()
 
     def next_timeout(self) -> float | None:
         if any(True for _ in self._changed()):
@@ -131,6 +136,7 @@ class LoopGuards(Part):
             if due is not None and due <= now:
                 guard.handle_timeout(now)
                 self._drain(guard, now)
+        self._keep_neighbours()
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -179,6 +185,18 @@ class LoopGuards(Part):
                 self._tell(joined, output, now)
         if joined is not None and joined.limits is not None:
             self._contain(guard, joined.limits)
+
+    def _keep_neighbours(self) -> None:
+        """A session that lapses would part neighbours, and both would forward for a while."""
+        guards = self.guards.values()
+        segments = [segment for guard in guards for segment in guard.segments.values()]
+        wanted = {peer for segment in segments for peer in segment.neighbours}
+        controllers = {joined.controller for joined in self.networks.joined.values()}
+        for fingerprint in (wanted ^ self._kept) - controllers:
+            if (peer := self.core.peers.get(fingerprint)) is not None:
+                peer.sessions.always = fingerprint in wanted
+                peer.paths.set_always(fingerprint in wanted)
+        self._kept = wanted
 
     def _contain(self, guard: LoopGuard, limits: SetLimits) -> None:
         """Let less be flooded while there is a loop that the election cannot break."""

@@ -123,6 +123,17 @@ def test_a_bridge_that_returns_makes_no_storm(sim: Simulation) -> None:
     assert blocked(sim, network) == [node]
 
 
+def test_bridges_of_a_quiet_lan_do_not_lose_each_other(sim: Simulation) -> None:
+    """Sessions without frames lapse after ten minutes, but not those of neighbours."""
+    network, _, _, _ = bridged(sim, nodes=2, bridges=2)
+    sim.run(5)
+    before = blocked(sim, network)
+    assert len(before) == 1
+    for _ in range(700):
+        sim.run(1)
+        assert blocked(sim, network) == before
+
+
 def test_a_right_that_is_taken_away_frees_the_other(sim: Simulation) -> None:
     network, _, host, _ = bridged(sim, nodes=3, bridges=2)
     sim.run(5)
