@@ -1,6 +1,6 @@
 //! The engine as its callers see it: it composes the parts and hands each input to one of them.
 
-use crate::aead::Transport;
+use crate::aead;
 use crate::beacon::emit_notice;
 use crate::bounds::Bounds;
 use crate::capture::Captured;
@@ -192,7 +192,7 @@ impl Engine {
                 sender.peers.install_receive(peer, session, network, index, &material, elided);
             }
             Command::InstallSend { peer, session, network, index, material, elided } => {
-                let transport = Transport::new(&material);
+                let transport = aead::transport(network, &material);
                 sender.install(peer, session, network, index, transport, elided, now, sink);
             }
             Command::RemoveReceive { index } => sender.peers.remove_receive(index),

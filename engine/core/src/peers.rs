@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::aead::{KeyMaterial, Transport};
+use crate::aead::{self, KeyMaterial, Transport};
 use crate::command::Elided;
 use crate::endpoint::Path;
 use crate::fragments::Assembly;
@@ -278,7 +278,7 @@ impl Peers {
             session,
             network,
             index,
-            transport: Transport::new(material),
+            transport: aead::transport(network, material),
             elided,
             window: ReplayWindow::default(),
             next: self.slots[slot],
