@@ -8,14 +8,17 @@ its own, so that relayed traffic crosses a third host, and direct traffic only t
 """
 
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tools.lab import Host, Lab, Node, Process, lab_controller, lab_node, lab_planet, wait_until
+from tools.benchmark.builds import NULL_CIPHER_LIBRARY
+from tools.lab import Host, Lab, Node, Process, lab_controller, lab_planet, wait_until
+from tools.lab.command import Argument
 
-__all__ = ["Arena", "Contender", "build"]
+__all__ = ["WAYS", "Arena", "Contender", "WrongPathError", "build"]
 
 TINC_PORT: Final = 6550
 TINC_KEY_BITS: Final = 2048
@@ -36,8 +39,12 @@ class Contender:
     """The interface of `a` on it."""
     processes: tuple[Process, ...] = ()
     """The user-space programs at both ends, for their CPU time."""
-    check: Callable[[], None] | None = None
-    """Raises if the traffic would not take the way that the name says."""
+    check: Callable[[], None] = lambda: None
+    """Raises WrongPathError if the traffic would not take the way that the name says."""
+
+
+class WrongPathError(Exception):
+    """What was measured is not what its name says."""
 
 
 class Mesh(NamedTuple):
@@ -45,7 +52,21 @@ class Mesh(NamedTuple):
 
     engine: str
     """``auto`` is the native engine where it has been built."""
-    is_relayed: bool
+    is_relayed: bool = False
+    has_cipher: bool = True
+
+
+class NodeWithoutCipher(Node):
+    """`l2meshd` whose frames leave in the clear."""
+
+    def command(self) -> list[Argument]:
+        module: list[Argument] = [
+            sys.executable,
+            "-m",
+            "tools.benchmark.null_cipher",
+            NULL_CIPHER_LIBRARY,
+        ]
+        return [*module, *self.daemon_arguments()]
 
 
 class Arena:
@@ -125,15 +146,16 @@ def _meshes(arena: Arena, names: Sequence[str]) -> list[Contender]:
         pool, kind = f"10.0.{number}.0/24", _MESHES[name]
         network = controller.cli("network", "create", "--name", name, "--pool", pool)["id"]
         token = controller.cli("token", "create", network, "--uses", "2")["join"]
+        made = Node if kind.has_cipher else NodeWithoutCipher
         nodes = [
-            lab_node(
+            made(
                 host,
                 world=planet.world,
                 name=name,
                 listen=f"[::]:{FIRST_NODE_PORT + number}",
                 engine=kind.engine,
                 relay_only=kind.is_relayed,
-            )
+            ).start()
             for host in (arena.a, arena.b)
         ]
         for node in nodes:
@@ -151,7 +173,7 @@ def _mesh(arena: Arena, name: str, nodes: Sequence[Node], *, path: str) -> Conte
         peers = nodes[0].cli("peers")["peers"]
         seen = next((peer for peer in peers if peer["address"] == address), None)
         if seen is None or seen["path"] != path:
-            raise RuntimeError(f"{name}: the path is {seen and seen['path']}, not {path}")
+            raise WrongPathError(f"the path is {seen and seen['path']}, not {path}")
 
     def is_there() -> bool:
         peers = nodes[0].cli("peers")["peers"]
@@ -176,7 +198,10 @@ _BUILDERS: Final[dict[str, Callable[[Arena], Contender]]] = {
     "tinc": _tinc,
 }
 _MESHES: Final = {
-    "l2mesh": Mesh("auto", is_relayed=False),
-    "l2mesh-relay": Mesh("auto", is_relayed=True),
-    "reference": Mesh("reference", is_relayed=False),
+    "l2mesh": Mesh("native"),
+    "null": Mesh("native", has_cipher=False),
+    "l2mesh-relay": Mesh("native", is_relayed=True),
+    "reference": Mesh("reference"),
 }
+WAYS: Final = (*_BUILDERS, *_MESHES)
+"""All of them."""

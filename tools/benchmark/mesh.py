@@ -4,10 +4,9 @@ import re
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from tools.benchmark.throughput import cpu_s
+from tools.benchmark.cpu import cpu_s, rss_mib
 from tools.lab import Lab, LabError, Process, wait_until
 from tools.tour.stage import CAST, Stage
 from tools.tour.transcript import Transcript
@@ -102,6 +101,4 @@ def idle(process: Process, seconds: float) -> Idle:
     time.sleep(seconds)
     watched = time.monotonic() - begun
     percent = (cpu_s(process) - before) / watched * 100
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    rss = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
-    return Idle(percent, int(rss[1]) / 1024 if rss else float("nan"), watched)
+    return Idle(percent, rss_mib(process), watched)

@@ -47,6 +47,10 @@ class Daemon:
         """What follows the program's name when it serves."""
         raise NotImplementedError
 
+    def command(self) -> list[Argument]:
+        """The whole command line that serves."""
+        return [PROGRAMS / self.program, *self.daemon_arguments()]
+
     def cli_command(self, arguments: Sequence[Argument]) -> list[Argument]:
         """The whole command line that asks this daemon for something."""
         raise NotImplementedError
@@ -63,8 +67,7 @@ class Daemon:
         """Start it and wait for nothing, so that several come up together; LabError if it runs."""
         if self.process is not None and self.process.is_running:
             raise LabError(f"{self.process.name} runs already")
-        command = [PROGRAMS / self.program, *self.daemon_arguments()]
-        self.process = self.host.start(command, name=self.name)
+        self.process = self.host.start(self.command(), name=self.name)
         self._logs.append(self.process)
         return self
 

@@ -1,4 +1,4 @@
-//! A generator of small datagrams and its sink, for benches: by the same calls as the data path.
+//! A generator of datagrams and its sink, for benches: by the same calls as the data path.
 //!
 //! Each datagram begins with its number, so that the sink can tell which came too late.
 
@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use l2mesh_core::Endpoint;
+use l2mesh_core::sink::{MAX_TRAIN, MAX_TRAIN_BYTES};
 
 use crate::sys::{self, Message, Receiving, SEND_BATCH, Sending};
 
@@ -15,6 +16,8 @@ use crate::sys::{self, Message, Receiving, SEND_BATCH, Sending};
 const SLOTS: usize = 64;
 const SLOT_BYTES: usize = 65_536;
 const NUMBER_BYTES: usize = 8;
+/// Trains of one call.
+const TRAINS: usize = 4;
 
 /// Sends as fast as it can.
 #[allow(missing_debug_implementations, reason = "a tool")]
@@ -22,6 +25,8 @@ pub struct Sender {
     socket: UdpSocket,
     endpoint: Endpoint,
     length: usize,
+    /// Datagrams in one message.
+    run: usize,
     memory: Vec<u8>,
     sending: Sending,
     next: u64,
@@ -31,10 +36,27 @@ impl Sender {
     /// Datagrams of `length` bytes, at least the 8 of their number.
     #[must_use]
     pub fn new(socket: UdpSocket, to: SocketAddr, length: usize) -> Self {
+        Self::with_runs(socket, to, length, 1, SEND_BATCH)
+    }
+
+    /// Datagrams that leave in trains (`UDP_SEGMENT`), a few trains a call.
+    #[must_use]
+    pub fn of_trains(socket: UdpSocket, to: SocketAddr, length: usize) -> Self {
+        let run = MAX_TRAIN.min(MAX_TRAIN_BYTES / length.max(NUMBER_BYTES));
+        Self::with_runs(socket, to, length, run, TRAINS)
+    }
+
+    fn with_runs(
+        socket: UdpSocket,
+        to: SocketAddr,
+        length: usize,
+        run: usize,
+        runs: usize,
+    ) -> Self {
         let length = length.max(NUMBER_BYTES);
         let endpoint = Endpoint { address: to.ip(), port: to.port() };
-        let memory = vec![0; length * SEND_BATCH];
-        Self { socket, endpoint, length, memory, sending: Sending::new(), next: 0 }
+        let memory = vec![0; length * run * runs];
+        Self { socket, endpoint, length, run, memory, sending: Sending::new(), next: 0 }
     }
 
     /// One call; a full queue is no error, what it refuses is not sent again.
@@ -46,10 +68,11 @@ impl Sender {
             datagram[..NUMBER_BYTES].copy_from_slice(&number.to_be_bytes());
         }
         let endpoint = self.endpoint;
-        let messages =
-            self.memory.chunks(self.length).map(|bytes| Message { endpoint, bytes, stride: 0 });
+        let stride = if self.run > 1 { self.length } else { 0 };
+        let messages = self.memory.chunks(self.length * self.run);
+        let messages = messages.map(|bytes| Message { endpoint, bytes, stride });
         match self.sending.send(self.socket.as_raw_fd(), messages) {
-            Ok(sent) => self.next += sent as u64,
+            Ok(sent) => self.next += (sent * self.run) as u64,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
             Err(error) => return Err(error),

@@ -5,13 +5,14 @@
 //! * `outlet` is where the engine puts what it gives out: datagrams into the `outbox`, which makes
 //!   trains of them, frames towards their ports, merged into super-frames;
 //! * [`tap`] and `sys` are the kernel: devices, and system calls behind safe faces;
-//! * [`flood`] is no part of it, but measures it.
+//! * [`flood`] and [`forwarder`] are no part of it, but measure it.
 //!
 //! Descriptors belong to whoever opened them. Only `sys` has unsafe code.
 #![deny(unsafe_code)]
 
 mod counters;
 pub mod flood;
+pub mod forwarder;
 mod outbox;
 mod outlet;
 mod runner;
