@@ -13,6 +13,7 @@ import pytest
 from tools.lab import Lab
 from tools.lab.capture import Capture
 from tools.lab.host import Host
+from tools.lab.wait import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -192,3 +193,15 @@ def test_a_wire_with_a_smaller_mtu_costs_counted_datagrams_alone(engine: str) ->
         made.a.run(["ping", "-c", "1", "-W", "1", "-s", "1400", "10.9.0.2"], check=False)
         made.a.run(["ping", "-c", "1", "10.9.0.2"])
         assert made.counters()[0]["underlay_send_emsgsize"] > 0
+
+
+def test_a_device_that_is_taken_away_is_told_once_and_the_engine_goes_on(engine: str) -> None:
+    with tunnel(engine) as made:
+        made.address()
+        made.a.run(["ping", "-c", "1", "10.9.0.2"])
+        made.a.ip("link", "del", "tap0")
+        wait_until(lambda: made.counters()[0].get("ports_lost"), 10, what="the loss to be told")
+        made.b.run(["ping", "-c", "2", "-i", "0.1", "-W", "1", "10.9.0.1"], check=False)
+        left = made.counters()[0]
+        assert left["ports_lost"] == 1 and left["datagrams_in"] > 0
+        assert "internal_errors" not in left
