@@ -227,3 +227,22 @@ def test_members_homed_on_different_planets_meet() -> None:
         mesh.nodes["jana"].restart()
         mesh.wait_online("jana")
         mesh.wait_ping("kurt", mesh.ip("jana", network), LONG_S)
+
+
+def test_wire_that_swallows_large_datagrams_is_found_out() -> None:
+    """As PPPoE or a tunnel underneath does, without any ICMP: full frames arrive all the same."""
+    with Lab() as lab:
+        mesh = Mesh(lab)
+        for name in ("uma", "vera"):
+            mesh.add(name)
+            mesh.segment_on_the_wire(name)
+        lab.partition(*(mesh.nodes[name].host for name in ("uma", "vera")), larger_than=1420)
+        mesh.start()
+        network = mesh.network()
+        mesh.join(network, "uma", "vera")
+        target = mesh.ip("vera", network)
+        with mesh.pinging("uma", target):
+            mesh.wait_path("uma", "vera")
+            wait_until(lambda: mesh.answers("uma", target, "-s", "1472"), PATIENCE_S)
+            assert mesh.ping("uma", target, "-s", "1472", count=20, wait_s=1).returncode == 0
+            assert mesh.path("uma", "vera") == "direct"
