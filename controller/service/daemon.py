@@ -21,8 +21,9 @@ from controller.service.socket import SOCKET
 from controller.store.store import Store
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.identity import address_of
-from l2mesh.node.effects import Effect, Persist
+from l2mesh.node.effects import CloseStream, Effect, OpenStream, Persist
 from l2mesh.runtime.driver import Driver
+from l2mesh.runtime.streams.client import Dialler
 from l2mesh.runtime.underlay import Listen
 from l2mesh.service.addresses import source_towards
 from l2mesh.service.api import ApiServer
@@ -46,6 +47,8 @@ class Options(DaemonOptions):
 
     world: Path
     api: Listen | None = None
+    proxy: str | None = None
+    """URL of an HTTP proxy for TLS to planets."""
 
 
 class Daemon:
@@ -69,6 +72,8 @@ class Daemon:
             admin = Admin(self.node, self.store, self.address, self.refresh)
             self.api = ApiServer(options.state / SOCKET, method_table(admin))
             undo.pop_all()
+        streams = self.driver.underlay.streams
+        self.dialler = Dialler(streams, self._stream_changed, proxy=options.proxy)
         if options.api is not None:
             self.health = HealthServer(options.api, self._check_health)
 
@@ -94,6 +99,7 @@ class Daemon:
         """Tells the peers and lets go of all; also after a failed start."""
         if self._look is not None:
             self._look.cancel()
+        await self.dialler.close()
         await self.api.close()
         if self.health is not None:
             await self.health.close()
@@ -114,6 +120,12 @@ class Daemon:
     def _carry_out(self, effect: Effect) -> None:
         if isinstance(effect, Persist):
             self.base.persist(effect)
+        elif isinstance(effect, OpenStream | CloseStream):
+            self.dialler.carry_out(effect)
+
+    def _stream_changed(self, planet: bytes, endpoint: Endpoint | None) -> None:
+        self.node.stream_changed(planet, endpoint, self.clock())
+        self.driver.pump()
 
     def _check_health(self) -> dict[str, Any]:
         return {

@@ -72,10 +72,16 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
         "",
     ]
     rows = [
-        (planet["address"], planet["endpoint"], milliseconds(planet["rtt_ms"]), planet["state"])
+        (
+            planet["address"],
+            planet["endpoint"],
+            milliseconds(planet["rtt_ms"]),
+            planet["state"],
+            planet.get("transport"),
+        )
         for planet in answer["planets"]
     ]
-    lines += table(("PLANET", "ENDPOINT", "RTT", "STATE"), rows) if rows else ["no planets"]
+    lines += table(("PLANET", "ENDPOINT", "RTT", "STATE", "BY"), rows) if rows else ["no planets"]
     offloads = answer.get("offloads", {}).items()
     off = [(name, offload["why"]) for name, offload in offloads if not offload["on"]]
     if off:

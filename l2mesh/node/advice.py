@@ -84,8 +84,8 @@ def _unreachable(findings: Findings) -> str:
         return "this host has no address beyond loopback: is the network up?"
     if "open" in findings.tcp.values():
         return (
-            "no planet answers by UDP but TCP reaches one: a firewall drops UDP; allow UDP to"
-            f" {_ports(findings)} outwards, and answers to it"
+            "no planet answers by UDP but TCP reaches one: a firewall drops UDP. TLS carries what"
+            f" passes the planet; for direct paths allow UDP to {_ports(findings)} outwards"
         )
     if "refused" in findings.tcp.values():
         return (

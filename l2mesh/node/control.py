@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from l2mesh.datapath.interface import ControlReceived, Path, SendControl
+from l2mesh.datapath.streams import is_detour
 from l2mesh.errors import MalformedPacket
 from l2mesh.node.peer import Peer
 from l2mesh.session.channel import Channel
@@ -83,7 +84,7 @@ def _receive_record(
 ) -> None:
     match record:
         case Probe(nonce):
-            observed = upcall.path.endpoint if upcall.path.relay == 0 else None
+            observed = None if is_detour(upcall.path) else upcall.path.endpoint
             payload = encode_records([ProbeReply(nonce, observed)])
             core.emit(SendControl(peer.fingerprint, upcall.session, payload, upcall.path))
             peer.paths.receive_probe(upcall.path, now)

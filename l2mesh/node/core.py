@@ -211,6 +211,14 @@ class Core:
             peer.sessions.connect(now)
         self.touch(peer, now)
 
+    def stream_closed(self, endpoint: Endpoint, now: float) -> None:
+        """Nobody is reached by this stream any more."""
+        path = Path(endpoint)
+        for peer in list(self.peers.values()):
+            if path in peer.paths.relays:
+                peer.paths.remove_relay(path, now)
+                self.touch(peer, now)
+
     def receive_close(self, peer: Peer, session: int, reason: int, now: float) -> None:
         """The peer has dropped a session; if it leaves, all of them are worth nothing any more."""
         if reason != CloseReason.LEAVING:

@@ -10,9 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from l2mesh.datapath.interface import Command
+from l2mesh.datapath.interface import Command, Endpoint
 
-__all__ = ["ConfigureDevice", "CoreOutput", "Effect", "NetworkChanged", "Persist", "RemoveDevice"]
+__all__ = [
+    "CloseStream",
+    "ConfigureDevice",
+    "CoreOutput",
+    "Effect",
+    "NetworkChanged",
+    "OpenStream",
+    "Persist",
+    "RemoveDevice",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +68,24 @@ class NetworkChanged:
     network: int
 
 
-Effect: TypeAlias = ConfigureDevice | RemoveDevice | Persist | NetworkChanged
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Reach a planet over TLS, at these hosts; `stream_changed` hears what came of it."""
+
+    planet: bytes
+    """Fingerprint."""
+    endpoints: tuple[Endpoint, ...]
+    """Where UDP was tried; the same ports, and 443, are tried by TCP."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """A stream is not needed any more."""
+
+    endpoint: Endpoint
+
+
+Effect: TypeAlias = (
+    ConfigureDevice | RemoveDevice | Persist | NetworkChanged | OpenStream | CloseStream
+)
 CoreOutput: TypeAlias = Command | Effect

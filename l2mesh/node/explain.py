@@ -37,7 +37,7 @@ def path(node: Node, who: str, now: float) -> PathView:
         name=_name(node, fingerprint),
         session=session,
         path=show.path_kind(active) if peer.is_live else "none",
-        endpoint=active.endpoint if active is not None and peer.is_live else None,
+        endpoint=show.endpoint_of(node, active) if active is not None and peer.is_live else None,
         via=show.via_of(node, active) if peer.is_live else None,
         rtt_ms=peer.paths.rtt_ms,
         loss=peer.paths.loss,
@@ -45,7 +45,10 @@ def path(node: Node, who: str, now: float) -> PathView:
         summary=_summary(node, peer, reports, told),
         told=told,
         candidates=tuple(
-            CandidateView(report, show.via_of(node, report.path)) for report in reports
+            CandidateView(
+                report, show.endpoint_of(node, report.path), show.via_of(node, report.path)
+            )
+            for report in reports
         ),
     )
 

@@ -18,6 +18,7 @@ from l2mesh.node.effects import CoreOutput
 from l2mesh.node.files import PEERS_FILE
 from l2mesh.node.planets import WORLD_FILE, Planets
 from l2mesh.node.relays import Relays
+from l2mesh.node.streams import Streams
 
 __all__ = ["Face", "ReachableFace"]
 
@@ -57,7 +58,8 @@ class ReachableFace(Face):
         self.planets = Planets(self.core)
         self.relays = Relays(self.core, self.planets)
         self.candidates = Candidates(self.core, self.planets, self._overlay_prefixes)
-        for part in (self.planets, self.relays, self.candidates):
+        self.streams = Streams(self.core, self.planets)
+        for part in (self.planets, self.relays, self.candidates, self.streams):
             self.core.add_part(part)
         self.planets.on_observed = self.candidates.offer_all
 
@@ -78,6 +80,10 @@ class ReachableFace(Face):
     def adopt_world(self, world: World, now: float) -> None:
         """Use a world, or its update; StateError for a foreign or an older one."""
         self.planets.adopt(world, now)
+
+    def stream_changed(self, planet: bytes, endpoint: Endpoint | None, now: float) -> None:
+        """A stream to a planet (fingerprint) is open; None: there is none, or no more."""
+        self.streams.stream_changed(planet, endpoint, now)
 
     def close(self, now: float) -> None:
         """Leave in good order: keep what is worth keeping, tell the peers."""

@@ -127,7 +127,7 @@ class Planets(Part):
         if self.is_planet(peer.fingerprint):
             self._reached.discard(peer.fingerprint)
             log.info("planet lost: peer=%s", peer.fingerprint.hex()[:10])
-            self.mappings.forget(self._endpoints(peer.fingerprint))
+            self.mappings.forget(self.endpoints(peer.fingerprint))
 
     def observed(self, peer: Peer, by: Endpoint, seen: Endpoint, now: float) -> None:
         if not self.is_planet(peer.fingerprint):
@@ -135,7 +135,7 @@ class Planets(Part):
         if self.mappings.observe(by, seen, now) and self.on_observed is not None:
             self.on_observed(now)
 
-    def _endpoints(self, fingerprint: bytes) -> list[Endpoint]:
+    def endpoints(self, fingerprint: bytes) -> list[Endpoint]:
         """Where the world says that a planet is."""
         if self.world is None:
             return []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from l2mesh.datapath.interface import Path
+from l2mesh.datapath.interface import Endpoint, Path
+from l2mesh.datapath.streams import is_stream
 from l2mesh.node.joined import Joined
 from l2mesh.node.peer import Peer
 from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from l2mesh.node.node import Node
 
 __all__ = [
+    "endpoint_of",
     "health",
     "name_of",
     "network",
@@ -57,14 +59,17 @@ def planets(node: Node) -> list[PlanetView]:
     views = []
     for peer in node.planets.members():
         is_up = peer.is_live and peer.paths.active is not None
-        paths = (peer.path,) if peer.path is not None else peer.paths.handshake_paths()
+        path = peer.path if is_up else None
+        endpoints = node.planets.endpoints(peer.fingerprint)
+        is_tls = path is not None and is_stream(path.endpoint)
         views.append(
             PlanetView(
                 address=node.address(peer.fingerprint),
                 fingerprint=peer.fingerprint,
-                endpoint=paths[0].endpoint if paths else None,
+                endpoint=path.endpoint if path is not None and not is_tls else endpoints[0],
                 rtt_ms=peer.paths.rtt_ms,
                 state="up" if is_up else "connecting",
+                transport=None if path is None else "tls" if is_tls else "udp",
             )
         )
     return views
@@ -78,7 +83,7 @@ def ping_result(node: Node, ping: int) -> PingResult | None:
     return PingResult(
         rtt_ms=answer.rtt_s * 1000,
         path=path_kind(answer.path),
-        endpoint=answer.path.endpoint,
+        endpoint=endpoint_of(node, answer.path),
         via=via_of(node, answer.path),
     )
 
@@ -123,7 +128,7 @@ def _peer(node: Node, peer: Peer) -> PeerView:
         fingerprint=peer.fingerprint,
         name=name_of(node, peer.fingerprint),
         path=path_kind(path),
-        endpoint=path.endpoint if path is not None else None,
+        endpoint=endpoint_of(node, path) if path is not None else None,
         via=via_of(node, path),
         rtt_ms=peer.paths.rtt_ms,
         loss=peer.paths.loss,
@@ -149,6 +154,16 @@ def path_kind(path: Path | None) -> str:
     if path is None:
         return "none"
     return "relay" if path.relay else "direct"
+
+
+def endpoint_of(node: Node, path: Path) -> Endpoint:
+    """Where a path leads, for people: of a stream the planet's endpoint in the world."""
+    if not is_stream(path.endpoint):
+        return path.endpoint
+    for peer in node.planets.members():
+        if peer.path is not None and peer.path.endpoint == path.endpoint:
+            return node.planets.endpoints(peer.fingerprint)[0]
+    return path.endpoint
 
 
 def via_of(node: Node, path: Path | None) -> bytes | None:

@@ -61,6 +61,8 @@ class PlanetView:
     rtt_ms: float | None
     state: str
     """``up`` or ``connecting``."""
+    transport: str | None = None
+    """``udp``, or ``tls`` where UDP is blocked; None while it is not reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class CandidateView:
     """One way to a peer."""
 
     report: CandidateReport
+    endpoint: Endpoint
+    """Where it leads: of a stream the planet's endpoint in the world."""
     via: bytes | None
     """The address of the planet, where it is a relay."""
 

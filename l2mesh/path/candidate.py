@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from l2mesh.datapath.interface import Endpoint, Path
+from l2mesh.datapath.streams import is_stream
 from l2mesh.path.size import SizeSearch
 
 __all__ = [
@@ -47,6 +48,7 @@ class Kind(enum.Enum):
     TOLD = "told"  # the peer named it, or the world names it for a planet
     SEEN = "seen"  # the source of an authentic datagram
     RELAY = "relay"  # a relay id at a planet, agreed by both ends
+    STREAM = "stream"  # datagrams over TLS, where UDP does not get through
 
 
 _CAPS: Final = {
@@ -54,6 +56,7 @@ _CAPS: Final = {
     Kind.TOLD: MAX_TOLD,
     Kind.SEEN: 4,
     Kind.RELAY: MAX_RELAYS,
+    Kind.STREAM: 4,
 }
 
 
@@ -78,7 +81,12 @@ def acceptable(
             return loopback_ok
     elif address.is_loopback:
         return loopback_ok
-    if address.is_unspecified or address.is_multicast or address.is_link_local:
+    if (
+        is_stream(endpoint)
+        or address.is_unspecified
+        or address.is_multicast
+        or address.is_link_local
+    ):
         return False
     if str(address) == "255.255.255.255" or address.packed[0] == 0:
         return isinstance(address, ipaddress.IPv6Address)
@@ -144,8 +152,8 @@ class Candidate:
 
     @property
     def is_direct(self) -> bool:
-        """Whether datagrams by it pass no relay."""
-        return self.kind is not Kind.RELAY
+        """Whether datagrams by it pass neither a relay nor a stream."""
+        return self.kind not in {Kind.RELAY, Kind.STREAM}
 
     @property
     def has_worked(self) -> bool:
@@ -194,7 +202,8 @@ class CandidateTable:
         """The candidate of a path by which something authentic came; None if it is not for us."""
         candidate = self.get(path)
         if candidate is None and not path.relay and direct:
-            candidate = self.add(path, Kind.SEEN, now)
+            kind = Kind.STREAM if is_stream(path.endpoint) else Kind.SEEN
+            candidate = self.add(path, kind, now)
         return candidate
 
     def direct(self) -> list[Candidate]:
@@ -207,7 +216,7 @@ class CandidateTable:
         return sorted(answered, key=lambda candidate: -candidate.answered_at)
 
     def relays(self) -> list[Candidate]:
-        """Relays, in the order in which they were added."""
+        """Relays and streams, in the order in which they were added."""
         return [candidate for candidate in self if not candidate.is_direct]
 
     def add(self, path: Path, kind: Kind, now: float) -> Candidate | None:

@@ -17,14 +17,15 @@ _BETTER_RELAY: Final = 0.8
 def best_path(table: CandidateTable, active: Candidate | None) -> Candidate | None:
     """Direct before relay, then answered first; a direct path is left only when it dies.
 
-    Where no relay is known to work, one that does not stands in: held frames would die as well.
+    Where no relay is known to work, one that does not stands in: held frames would die as well. A
+    stream never does: anybody may open one and send along it what he has seen elsewhere.
     """
     if active is not None and active.is_direct and active.usable:
         return active
     direct = [candidate for candidate in table.direct() if candidate.usable]
     if direct:
         return min(direct, key=lambda candidate: candidate.usable_since)
-    relays = table.relays()
+    relays = [relay for relay in table.relays() if relay.usable or relay.kind is Kind.RELAY]
     return _best_relay([relay for relay in relays if relay.usable] or relays, active)
 
 

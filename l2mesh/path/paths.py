@@ -36,6 +36,7 @@ from typing import Final
 
 from l2mesh.crypto import Random
 from l2mesh.datapath.interface import Endpoint, Path
+from l2mesh.datapath.streams import is_stream
 from l2mesh.errors import StateError
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 from l2mesh.path.choice import best_path, handshake_paths
@@ -158,19 +159,20 @@ class PathSet:
         self._keeps_all = True
 
     def add_relay(self, path: Path, now: float) -> None:
-        """Both ends and a planet have agreed on a relay; it may be used at once.
+        """Both ends and a planet have agreed on a relay, which may be used at once; or a stream is
+        open, which may once it has answered.
 
-        Raises StateError for a path that is no relay.
+        Raises StateError for a path that is neither.
         """
-        if not path.relay:
+        if not path.relay and not is_stream(path.endpoint):
             raise StateError(f"{path} is no relay")
-        relay = self._table.add(path, Kind.RELAY, now)
+        relay = self._table.add(path, Kind.RELAY if path.relay else Kind.STREAM, now)
         if relay is not None and self._need.live_at is not None:
             self._start_round([relay], now)
         self._settle(now)
 
     def remove_relay(self, path: Path, now: float) -> None:
-        """The planet has dropped this relay."""
+        """The planet has dropped this relay, or the stream is closed."""
         relay = self._table.get(path)
         if relay is None or relay.is_direct:
             return
@@ -464,7 +466,7 @@ class PathSet:
 
     def _rests_on_relay(self) -> bool:
         """Whether direct paths are left alone, since their NATs may close unseen."""
-        return self._need.is_idle and bool(self._table.relays())
+        return self._need.is_idle and any(each.path.relay for each in self._table.relays())
 
     def _next_beat(self) -> float:
         at = self._heartbeat.next_beat(keep_alive=not self._need.is_idle)

@@ -100,6 +100,7 @@ class Driver(Generic[EffectT]):
         self._core_due: float | None = None
         self._pumping = False
         self._failed = FaultLog(clock, self._counters).note
+        underlay.streams.deliver = self._on_stream
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -182,6 +183,14 @@ class Driver(Generic[EffectT]):
         try:
             self.engine.handle_datagrams(batch, now)
         except Exception as error:  # noqa: BLE001 - a fault of ours on one datagram stops no daemon
+            self._failed("engine.handle_datagrams", error)
+        self._flush(now)
+
+    def _on_stream(self, datagram: bytes, endpoint: Endpoint) -> None:
+        now = self.clock()
+        try:
+            self.engine.handle_datagrams([Received(datagram, 0, endpoint)], now)
+        except Exception as error:  # noqa: BLE001 - nor one that came over a stream
             self._failed("engine.handle_datagrams", error)
         self._flush(now)
 

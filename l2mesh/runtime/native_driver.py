@@ -18,6 +18,7 @@ from l2mesh.datapath.native import LOST, STOPPED, NativeEngine, Trouble
 from l2mesh.runtime.clock import Clock
 from l2mesh.runtime.core import Core
 from l2mesh.runtime.driver import Driver
+from l2mesh.runtime.streams.door import SideDoor
 from l2mesh.runtime.underlay import Underlay
 
 __all__ = ["NativeDriver"]
@@ -45,9 +46,10 @@ class NativeDriver(Driver[EffectT]):
         super().__init__(engine, core, underlay, clock, on_effect)
         self._native = native
         self._attached: set[int] = set()
+        self._door = SideDoor(underlay.streams)
         offloads = underlay.offloads
         native.run(
-            [sock.fileno() for sock in underlay.sockets],
+            [*(sock.fileno() for sock in underlay.sockets), self._door.engine_fd],
             tap_tso=offloads.tap_tso,
             tap_uso=offloads.tap_uso,
             udp_gso=offloads.udp_gso,
@@ -56,13 +58,16 @@ class NativeDriver(Driver[EffectT]):
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.add_reader(self._native.report_fd(), self._on_reports)
+        loop.add_reader(self._door.fileno(), self._door.receive)
 
     def close(self) -> None:
         """Ends the engine's thread. Sockets and ports stay open: they are their owners'."""
         if self._loop is not None:
             self._loop.remove_reader(self._native.report_fd())
+            self._loop.remove_reader(self._door.fileno())
         super().close()
         self._native.stop()
+        self._door.close()
 
     def attach_port(self, network: int, fd: int, offloads: PortOffloads | None = None) -> None:
         """Lets the engine read frames of `network` from `fd` and write them to it."""

@@ -20,9 +20,11 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, NamedTuple
 
 from l2mesh.datapath.interface import Endpoint
+from l2mesh.datapath.streams import is_stream
 from l2mesh.errors import ConfigError
 from l2mesh.runtime.clock import Clock, boot_clock
 from l2mesh.runtime.offloads import Offloads
+from l2mesh.runtime.streams.registry import Streams
 
 __all__ = ["SOCKET_MARK", "SO_SNDBUFFORCE", "Listen", "Underlay", "parse_listen"]
 
@@ -107,6 +109,7 @@ class Underlay:
         "offloads",
         "port",
         "sockets",
+        "streams",
     )
 
     def __init__(
@@ -126,6 +129,7 @@ class Underlay:
         self.counters: Counter[str] = Counter()
         self._clock = clock
         self._refused: dict[Endpoint, float] = {}
+        self.streams = Streams(self.counters)
         for sock in self.sockets:
             _set_offloads(sock, self.offloads)
 
@@ -142,6 +146,9 @@ class Underlay:
     def send(self, datagram: bytes, endpoint: Endpoint) -> None:
         """Sends one datagram, or counts why it was not sent."""
         sock = self._v6 if ":" in endpoint[0] else self._v4
+        if is_stream(endpoint):
+            self.streams.send(datagram, endpoint)
+            return
         if sock is None:
             self.counters["underlay_send_no_family"] += 1
             return
@@ -155,6 +162,8 @@ class Underlay:
     def send_train(self, datagrams: bytes, stride: int, endpoint: Endpoint) -> None:
         """Sends datagrams of `stride` bytes each, the last perhaps shorter, at once if possible."""
         sock = self._v6 if ":" in endpoint[0] else self._v4
+        if is_stream(endpoint):
+            sock = None
         if sock is not None and self.offloads.udp_gso and self._may_train(endpoint):
             try:
                 sock.sendmsg((datagrams,), ((SOL_UDP, UDP_SEGMENT, _u16(stride)),), 0, endpoint)

@@ -18,6 +18,7 @@ from l2mesh.service.options import (
     config_option,
     daemon_settings,
     log_level_option,
+    proxy_option,
 )
 from l2mesh.service.process import run_daemon
 
@@ -59,6 +60,7 @@ DEFAULT_STATE: Final = Path("/var/lib/l2mesh/node")
     help="The local API.",
 )
 @click.option("--relay-only", is_flag=True, help="Neither use nor offer direct paths.")
+@proxy_option()
 @carrier_options()
 @log_level_option()
 @click.version_option(package_name="l2mesh", prog_name="l2meshd")
@@ -69,6 +71,7 @@ def main(
     listen: str,
     socket: Path,
     relay_only: bool,
+    proxy: str | None,
     log_level: str,
     **carrier: Any,
 ) -> None:
@@ -83,6 +86,7 @@ def main(
             listen=parse_listen(listen),
             socket=socket,
             relay_only=relay_only,
+            proxy=proxy,
             **carrier,
         )
         return Daemon(options)

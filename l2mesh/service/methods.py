@@ -71,6 +71,7 @@ async def status(daemon: Daemon, _: Arguments) -> dict[str, Any]:
             "endpoint": _endpoint(view.endpoint),
             "rtt_ms": view.rtt_ms,
             "state": view.state,
+            "transport": view.transport,
         }
         for view in daemon.node.planet_views()
     ]

@@ -28,6 +28,7 @@ __all__ = [
     "config_option",
     "daemon_settings",
     "log_level_option",
+    "proxy_option",
     "read_config",
 ]
 
@@ -92,6 +93,22 @@ _CARRIER: Final[tuple[Callable[[Any], Any], ...]] = (
         help="Write every key to this file: for captures of a mesh under test.",
     ),
 )
+
+
+def proxy_option() -> Callable[[ConfigT], ConfigT]:
+    """Adds ``--proxy``."""
+    return click.option(
+        "--proxy",
+        metavar="URL",
+        callback=_check_proxy,
+        help="HTTP proxy for TLS to planets where UDP is blocked, such as http://192.0.2.5:3128.",
+    )
+
+
+def _check_proxy(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{url!r} is no http:// or https:// URL")
+    return url
 
 
 def log_level_option() -> Callable[[ConfigT], ConfigT]:

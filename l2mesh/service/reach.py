@@ -115,8 +115,8 @@ async def _try_tcp(daemon: Daemon) -> dict[Endpoint, str]:
 def _candidate(candidate: CandidateView) -> dict[str, Any]:
     report = candidate.report
     return {
-        "path": "relay" if report.path.relay else "direct",
-        "endpoint": format_endpoint(report.path.endpoint),
+        "path": "tls" if report.source == "stream" else "relay" if report.path.relay else "direct",
+        "endpoint": format_endpoint(candidate.endpoint),
         "via": candidate.via.hex() if candidate.via is not None else None,
         "source": report.source,
         "state": report.standing.value,

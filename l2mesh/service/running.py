@@ -18,10 +18,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from l2mesh.credential.world import World
-from l2mesh.datapath.interface import SetUnderlay
-from l2mesh.node.effects import ConfigureDevice, Effect, NetworkChanged, Persist, RemoveDevice
+from l2mesh.datapath.interface import Endpoint, SetUnderlay
+from l2mesh.node.effects import (
+    CloseStream,
+    ConfigureDevice,
+    Effect,
+    NetworkChanged,
+    OpenStream,
+    Persist,
+    RemoveDevice,
+)
 from l2mesh.node.node import Node
 from l2mesh.runtime.driver import Driver
+from l2mesh.runtime.streams.client import Dialler
 from l2mesh.service.addresses import local_addresses, to_endpoints
 from l2mesh.service.foundation import DaemonOptions, Foundation
 from l2mesh.service.netlink import LinkWatch, Netlink, NetlinkFailure
@@ -40,6 +49,8 @@ class NodeOptions(DaemonOptions):
     world: Path | None
     """None: no world file was found at the default place."""
     relay_only: bool = False
+    proxy: str | None = None
+    """URL of an HTTP proxy for TLS to planets."""
     name: str = ""
     """What others see; "": this host's name."""
 
@@ -64,6 +75,9 @@ class RunningNode(abc.ABC):
             self.node = Node(settings, name=name)
             self.driver: Driver[Effect] = self.base.drive(self.node, self._carry_out)
             undo.pop_all()
+        self.dialler = Dialler(
+            self.driver.underlay.streams, self._stream_changed, proxy=options.proxy
+        )
         self.netlink = Netlink()
         self.address = self.node.address(self.identity.fingerprint)
         self.captures: set[int] = set()
@@ -93,6 +107,7 @@ class RunningNode(abc.ABC):
     async def stop(self) -> None:
         """Tells the peers, takes ports away, lets go of all; also after a failed start."""
         self._is_stopping = True
+        await self.dialler.close()
         if self._watch is not None:
             self._watch.close()
         for task in self._tasks:
@@ -147,6 +162,13 @@ class RunningNode(abc.ABC):
                     self._change_port(effect)
             case NetworkChanged():
                 self._wake()
+            case OpenStream() | CloseStream():
+                if not self._is_stopping:
+                    self.dialler.carry_out(effect)
+
+    def _stream_changed(self, planet: bytes, endpoint: Endpoint | None) -> None:
+        if not self._is_stopping:
+            self.call(self.node.stream_changed, planet, endpoint)
 
     def _wake(self) -> None:
         self._change.set()

@@ -32,9 +32,11 @@ def _endpoint_values(
         return tuple(dict.fromkeys(parse_endpoint(text) for text in texts))
 
 
-def _no_tls(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> None:
-    if texts:
-        raise click.BadParameter("TLS is not in this release; nodes reach a planet by UDP alone")
+def _listen_values(
+    _: click.Context, __: click.Parameter, texts: tuple[str, ...]
+) -> tuple[Listen, ...]:
+    with argument():
+        return tuple(dict.fromkeys(parse_listen(text) for text in texts))
 
 
 @click.command(context_settings=daemon_settings(PREFIX))
@@ -59,9 +61,8 @@ def _no_tls(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> No
     "--tls",
     multiple=True,
     metavar="ADDR:PORT",
-    callback=_no_tls,
-    expose_value=False,
-    help="Not in this release.",
+    callback=_listen_values,
+    help="TCP address and port for TLS, beside the port of --listen; nodes also try port 443.",
 )
 @click.option(
     "--relay-rate",
@@ -78,6 +79,7 @@ def serve(
     *,
     listen: Listen,
     advertise: tuple[Endpoint, ...],
+    tls: tuple[Listen, ...],
     relay_rate: int | None,
     log_level: str,
     **carrier: Any,
@@ -92,6 +94,7 @@ def serve(
             state=state_of(context),
             listen=listen,
             advertise=advertise,
+            tls=tls,
             relay_rate=relay_rate,
             **carrier,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -21,6 +22,7 @@ from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.errors import ConfigError
 from l2mesh.identity import address_of
 from l2mesh.runtime.driver import Driver
+from l2mesh.runtime.streams.server import StreamServer, bind
 from l2mesh.runtime.underlay import Listen, Underlay
 from l2mesh.service.addresses import source_towards
 from l2mesh.service.api import ApiServer, Method
@@ -28,6 +30,7 @@ from l2mesh.service.foundation import DaemonOptions, Foundation
 from l2mesh.session.handshake import Role
 from l2mesh.wire.endpoint import Endpoint, format_endpoint
 from planet.core import PlanetCore, PlanetEffect, RememberClaims
+from planet.service.certificate import tls_context
 from planet.service.claims import ClaimsFile
 from planet.service.worlds import own_endpoints_world, own_world
 
@@ -46,6 +49,8 @@ class Options(DaemonOptions):
 
     advertise: tuple[Endpoint, ...] = ()
     """Where nodes find us, for a world that is made now; empty: our own addresses."""
+    tls: tuple[Listen, ...] = ()
+    """Where to take TLS, beside the TCP port of the same number as ours."""
     relay_rate: int | None = None
     """Datagrams a second that are relayed for one client at most; None: as the engine has it."""
 
@@ -67,6 +72,10 @@ class Daemon:
             settings = self.base.settings(role=Role.PLANET, watch=False)
             self.core = PlanetCore(settings, self.claims.read())
             self.driver: Driver[PlanetEffect] = self.base.drive(self.core, self._carry_out)
+            underlay = self.driver.underlay
+            sockets = _tls_sockets(options, underlay)
+            self.tls = StreamServer(underlay.streams, sockets, tls_context(self.base.state))
+            underlay.streams.on_closed = self._stream_closed
             self.api = ApiServer(
                 options.state / SOCKET, {"status": Method(self._status, writes=True)}
             )
@@ -79,6 +88,7 @@ class Daemon:
         """Begins to serve."""
         self.core.start(self.clock())
         self.driver.start()
+        await self.tls.start()
         await self.api.start()
         shown = ", ".join(map(format_endpoint, self._endpoints()))
         logger.info(
@@ -91,6 +101,7 @@ class Daemon:
     async def stop(self) -> None:
         """Tells the clients and lets go of everything; also after a failed start."""
         await self.api.close()
+        await self.tls.close()
         self.core.close(self.clock())
         self.driver.pump()
         self.driver.close()
@@ -108,6 +119,7 @@ class Daemon:
             "offloads": self.base.offloads.view(),
             "sessions": self.core.sessions,
             "relays": self.core.relays,
+            "streams": len(self.driver.underlay.streams),
             "relayed_bytes": counters.get("relayed_bytes", 0),
             "relayed_packets": counters.get("relayed_packets", 0),
             "directory": len(self.core.directory),
@@ -121,6 +133,10 @@ class Daemon:
         if isinstance(effect, RememberClaims):
             self.claims.append(effect.rows)
 
+    def _stream_closed(self, endpoint: Endpoint) -> None:
+        self.core.core.stream_closed(endpoint, self.clock())
+        self.driver.pump()
+
     def _make_world(self, options: Options) -> World:
         endpoints = options.advertise or _own_endpoints(options.listen, self.base.underlay)
         state, crypto = self.base.state, self.base.crypto
@@ -131,6 +147,19 @@ class Daemon:
             if planet.identity.fingerprint == self.identity.fingerprint:
                 return planet.endpoints
         return ()
+
+
+def _tls_sockets(options: Options, underlay: Underlay) -> list[socket.socket]:
+    """Listening sockets; that of our own port is done without where somebody else has it."""
+    sockets = [sock for listen in options.tls for sock in bind(listen)]
+    own = Listen(options.listen.host, underlay.port)
+    if own in options.tls:
+        return sockets
+    try:
+        return sockets + bind(own)
+    except ConfigError as error:
+        logger.warning("no TLS at our own port: %s", error)
+        return sockets
 
 
 def _bounds(relay_rate: int | None) -> Bounds:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from l2mesh.datapath.interface import Endpoint, Engine
-from l2mesh.node.effects import ConfigureDevice, NetworkChanged, Persist, RemoveDevice
+from l2mesh.node.effects import ConfigureDevice, NetworkChanged, OpenStream, Persist, RemoveDevice
+from l2mesh.node.face import ReachableFace
 from tests.simulator.internet import Interface, Internet, Line, Segment
 from tests.simulator.journal import Journal
 from tests.simulator.machine import AnyCore, Machine
@@ -187,8 +188,18 @@ class Host(Generic[CoreT]):
                 self.devices.pop(network, None)
             case NetworkChanged():
                 pass
+            case OpenStream(planet, _):  # no TCP in this internet
+                self.schedule.after(1.0, lambda: self._refuse_stream(planet))
             case _:
                 raise AssertionError(f"{self.name}: nobody answers {effect!r}")
+
+    def _refuse_stream(self, planet: bytes) -> None:
+        if self.machine is None:
+            return
+        core = self.core
+        assert isinstance(core, ReachableFace)
+        core.stream_changed(planet, None, self.schedule.now)
+        self.machine.pump()
 
     def device_made(self, network: int, name: str) -> None:
         """Tell the core that a device is there; only nodes have any."""

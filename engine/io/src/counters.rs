@@ -60,6 +60,12 @@ counters! {
     underlay_send_no_family,
     /// Datagrams thrown away because a socket stayed full.
     underlay_send_overflow,
+    /// Datagrams given to the control plane to carry them over a stream.
+    stream_datagrams_out,
+    /// Datagrams that came from there.
+    stream_datagrams_in,
+    /// Datagrams for streams that were dropped because it does not keep up.
+    stream_overflow,
     /// Frames and super-frames read.
     tap_reads,
     /// Super-frames among them.

@@ -4,6 +4,7 @@
 //! * `worker` is the thread, one for both directions, that takes everything to completion;
 //! * `outlet` is where the engine puts what it gives out: datagrams into the `outbox`, which makes
 //!   trains of them, frames towards their ports, merged into super-frames;
+//! * `side` is the door for datagrams that the control plane carries;
 //! * [`tap`] and `sys` are the kernel: devices, and system calls behind safe faces;
 //! * [`flood`] and [`forwarder`] are no part of it, but measure it.
 //!
@@ -16,6 +17,7 @@ pub mod forwarder;
 mod outbox;
 mod outlet;
 mod runner;
+mod side;
 mod sys;
 pub mod tap;
 mod worker;

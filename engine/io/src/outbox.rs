@@ -15,6 +15,7 @@ use l2mesh_core::Endpoint;
 use l2mesh_core::sink::{MAX_TRAIN, MAX_TRAIN_BYTES};
 
 use crate::counters::{IoCounters, count};
+use crate::side::SideDoor;
 use crate::sys::{self, Message, SEND_BATCH, Sending};
 
 /// Memory for datagrams that were not sent yet; a quarter of a core's L2 cache.
@@ -68,6 +69,8 @@ pub(crate) struct Outbox {
     next: usize,
     v4: Option<Socket>,
     v6: Option<Socket>,
+    /// The way of what no socket carries.
+    door: Option<SideDoor>,
     /// The socket that is full.
     full: Option<RawFd>,
     sending: Sending,
@@ -87,6 +90,7 @@ impl Outbox {
             next: 0,
             v4: None,
             v6: None,
+            door: None,
             full: None,
             sending: Sending::new(),
             refused: HashMap::new(),
@@ -99,6 +103,7 @@ impl Outbox {
             match sys::family(fd)? {
                 libc::AF_INET => outbox.v4 = socket,
                 libc::AF_INET6 => outbox.v6 = socket,
+                libc::AF_UNIX => outbox.door = Some(SideDoor { fd }),
                 _ => return Err(io::ErrorKind::InvalidInput.into()),
             }
         }
@@ -172,6 +177,11 @@ impl Outbox {
     pub(crate) fn flush(&mut self) -> Sent {
         while self.next < self.entries.len() {
             let entry = self.entries[self.next];
+            if SideDoor::leads_to(&entry.endpoint) {
+                self.send_aside(&entry);
+                self.next += 1;
+                continue;
+            }
             let Some(socket) = self.socket(&entry) else {
                 count(&self.counters.underlay_send_no_family, 1);
                 self.next += 1;
@@ -197,6 +207,19 @@ impl Outbox {
         }
         self.clear();
         Sent::All
+    }
+
+    fn send_aside(&self, entry: &Entry) {
+        let Some(door) = self.door else {
+            return count(&self.counters.underlay_send_no_family, 1);
+        };
+        let bytes = &self.memory[entry.start..entry.start + entry.length];
+        door.send(&entry.endpoint, bytes, entry.stride, &self.counters);
+    }
+
+    /// The way of what no socket carries.
+    pub(crate) fn door(&self) -> Option<SideDoor> {
+        self.door
     }
 
     fn block(&mut self, socket: Socket) -> Sent {
@@ -233,6 +256,7 @@ impl Outbox {
         let refused = &self.refused;
         let fits = |entry: &&Entry| {
             entry.endpoint.address.is_ipv4() == is_ipv4
+                && !SideDoor::leads_to(&entry.endpoint)
                 && (!entry.is_train()
                     || (may && (refused.is_empty() || !refused.contains_key(&entry.endpoint))))
         };

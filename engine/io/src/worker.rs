@@ -18,6 +18,7 @@ use crate::counters::{IoCounters, count};
 use crate::outbox::{Outbox, Sent};
 use crate::outlet::{Outlet, Port};
 use crate::runner::{Report, Request, Shared};
+use crate::side::SideDoor;
 use crate::sys::{self, Epoll, Ready, Receiving, boot_clock};
 use crate::tap;
 
@@ -32,6 +33,8 @@ const LARGE_BYTES: usize = 16 * 1024;
 const SLOT_BYTES: usize = 65_536;
 /// Frames read from a port before others have their turn, and super-frames among them.
 const FRAMES: usize = 64;
+/// Datagrams of streams read before others have their turn.
+const SIDE_DATAGRAMS: usize = 64;
 const SUPER_FRAMES: usize = 8;
 /// Frames above this count as super-frames here, whatever they are.
 const LARGE_FRAME_BYTES: usize = 9_216;
@@ -200,6 +203,11 @@ impl Worker {
     // --- from the sockets -----------------------------------------------------------------------
 
     fn receive(&mut self, index: usize) {
+        if let Some(door) = self.outlet.outbox.door()
+            && door.fd == self.sockets[index]
+        {
+            return self.receive_aside(door);
+        }
         let slots = if self.is_large { LARGE_SLOTS } else { SLOTS };
         let filled = match self.receiving.receive(self.sockets[index], slots) {
             Ok(filled) => filled,
@@ -233,6 +241,27 @@ impl Worker {
         self.is_large = bytes > LARGE_BYTES * filled;
         self.outlet.write_frames(&self.receiving);
         self.engine.end_batch(&mut self.outlet);
+    }
+
+    /// What came over streams, one by one: each lies in a receive buffer while it is opened.
+    fn receive_aside(&mut self, door: SideDoor) {
+        for _ in 0..SIDE_DATAGRAMS {
+            let (source, length) = match door.receive(self.receiving.slot_mut(0)) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    self.counters.error("stream_receive", &error);
+                    let _ = self.epoll.remove(door.fd);
+                    return;
+                }
+            };
+            count(&self.counters.stream_datagrams_in, 1);
+            self.outlet.buffer = 0;
+            let datagram = &mut self.receiving.slot_mut(0)[..length];
+            self.engine.datagrams(datagram, 0, source, self.now, &mut self.outlet);
+            self.outlet.write_frames(&self.receiving);
+            self.engine.end_batch(&mut self.outlet);
+        }
     }
 
     // --- out ------------------------------------------------------------------------------------

@@ -157,7 +157,13 @@ async def test_documents_speak_the_words_of_the_contract(daemon: FakeDaemon) -> 
     daemon.node.views = [replace(VIEW, mac=bytes(6), addresses=("10.9.0.1/24",))]
     status = await daemon.ask("status")
     assert status["planets"] == [
-        {"address": "1111111111", "endpoint": None, "rtt_ms": None, "state": "connecting"}
+        {
+            "address": "1111111111",
+            "endpoint": None,
+            "rtt_ms": None,
+            "state": "connecting",
+            "transport": None,
+        }
     ]
     (peer,) = (await daemon.ask("peers"))["peers"]
     assert (peer["endpoint"], peer["via"], peer["networks"]) == (
