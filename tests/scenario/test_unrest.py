@@ -21,8 +21,8 @@ def disturb(sim: Simulation, node: NodeHost, network: int, random: Random) -> No
             node.leave(network)
         case "leave or join":
             node.join(network)
-        case _ if is_in:
-            for other in sim.nodes:
+        case _:
+            for other in sim.nodes if is_in else ():
                 if other is not node and network in other.devices:
                     first_answer(node, other, network)
 
