@@ -44,6 +44,7 @@ __all__ = [
     "Limits",
     "MacLearned",
     "NeedSession",
+    "Offence",
     "Offload",
     "OpenPort",
     "Output",
@@ -228,6 +229,23 @@ class BeaconHeard(NamedTuple):
     nonce: bytes
 
 
+class Offence(NamedTuple):
+    """A guard or limit stopped a frame from ``peer`` (None: from our own port) for ``reason``.
+
+    At most one in 10 s for a (network, peer, reason); ``times`` is how often so far. ``vlan`` and
+    ``mac`` are where the frame said it came from, ``address`` is the IP address that it claimed to
+    be from or told of, empty where there is none.
+    """
+
+    network: int
+    peer: bytes | None
+    reason: DropReason
+    vlan: int
+    mac: bytes
+    address: bytes
+    times: int
+
+
 class KeySpent(NamedTuple):
     """A send counter passed 2^31: rekey now."""
 
@@ -243,6 +261,7 @@ Upcall: TypeAlias = (
     | SourceSeen
     | MacLearned
     | BeaconHeard
+    | Offence
     | KeySpent
 )
 
@@ -360,12 +379,19 @@ class RemoveRelay:
 
 @dataclass(frozen=True, slots=True)
 class OpenPort:
-    """Attach the local port of a network: our signed MAC, the MTU above Ethernet, our rights."""
+    """Attach the local port of a network: our signed MAC, the MTU above Ethernet, our rights.
+
+    ``addresses`` are our signed IP addresses, of 4 or 16 bytes, without prefix length.
+    """
 
     network: int
     mac: bytes
     mtu: int
     bridge: bool = False
+    router: bool = False
+    dhcp: bool = False
+    ra: bool = False
+    addresses: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,12 +411,19 @@ class SetPortOffloads:
 
 @dataclass(frozen=True, slots=True)
 class SetMember:
-    """Add or replace a member: it is flooded to, its signed MAC becomes a static FDB entry."""
+    """Add or replace a member: it is flooded to, its signed MAC becomes a static FDB entry.
+
+    Rights and ``addresses`` are those of its credential, as in `OpenPort`.
+    """
 
     network: int
     peer: bytes
     mac: bytes
     bridge: bool = False
+    router: bool = False
+    dhcp: bool = False
+    ra: bool = False
+    addresses: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,7 +446,9 @@ class FlushPeer:
 class Limits:
     """What a network lets pass, per source: None = no limit, 0 = drop, else frames a second.
 
-    The burst is twice the rate. ``bpdu`` lets 01-80-C2-00-00-00..0F pass.
+    The burst is twice the rate. ``bpdu`` lets 01-80-C2-00-00-00..0F pass. Each frame to several
+    counts in one class only: ``arp``, ``nd`` and ``discovery`` (mDNS, SSDP, LLMNR) are taken out of
+    ``broadcast`` and ``multicast`` (section 10).
     """
 
     broadcast: int | None = 500
@@ -421,6 +456,9 @@ class Limits:
     unknown_unicast: int | None = 500
     bpdu: bool = False
     guard: str = "default"
+    arp: int | None = 500
+    nd: int | None = 500
+    discovery: int | None = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -585,15 +623,22 @@ class DropReason(enum.StrEnum):
     NO_PORT = "no_port"  # authentic frame for a network that is not open here
     NOT_A_MEMBER = "not_a_member"
     SOURCE_MAC = "source_mac"  # a MAC that the sender has no right to
+    SOURCE_IP = "source_ip"  # an IP address that the sender has no right to
+    ARP_GUARD = "arp_guard"  # malformed, or tells of a MAC or an address of another
+    ND_GUARD = "nd_guard"  # the same of neighbour discovery, or hides whether it is such
+    RA_GUARD = "ra_guard"  # a router's word without the right `ra`
+    DHCP_GUARD = "dhcp_guard"  # a DHCP server's word without the right `dhcp`
     UNKNOWN_UNICAST = "unknown_unicast"  # nobody to flood it to
     SAME_PORT = "same_port"  # destination is where it came from
     LINK_LOCAL_GROUP = "link_local_group"
     STORM = "storm"  # above the limit of its class
+    CLASS_REFUSED = "class_refused"  # the network lets nothing of its class pass
     OWN_DATAGRAM = "own_datagram"
     LOOP_BLOCKED = "loop_blocked"  # another bridge forwards for this LAN
     HELD_TOO_LONG = "held_too_long"
     HELD_OVERFLOW = "held_overflow"
     FDB_FULL = "fdb_full"  # not learned; the frame itself went on
+    MAC_FLAPPING = "mac_flapping"  # not moved in the FDB; the frame itself went on
     UPCALL_OVERFLOW = "upcall_overflow"
 
 

@@ -29,6 +29,17 @@ ETHERTYPE_QINQ: Final = 0x88A8
 BROADCAST: Final = b"\xff" * 6
 _LINK_LOCAL_PREFIX: Final = bytes.fromhex("0180c20000")
 _LINK_LOCAL_LAST: Final = 0x0F
+_DISCOVERY: Final = frozenset(
+    bytes.fromhex(mac)
+    for mac in (
+        "01005e0000fb",  # mDNS, 224.0.0.251
+        "01005e0000fc",  # LLMNR, 224.0.0.252
+        "01005e7ffffa",  # SSDP, 239.255.255.250
+        "3333000000fb",  # mDNS, ff02::fb
+        "333300010003",  # LLMNR, ff02::1:3
+        "33330000000c",  # SSDP, ff02::c and ff05::c
+    )
+)
 _MAX_PAYLOAD_OFFSET: Final = HEADER_BYTES + MAX_TAGS * TAG_BYTES
 _GROUP_BIT: Final = 1
 _VID_MASK: Final = 0x0FFF
@@ -54,7 +65,13 @@ class Class(enum.Enum):
 
     UNICAST = enum.auto()
     BROADCAST = enum.auto()
+    ARP = enum.auto()
+    """Of those to everybody: ethertype 0x0806."""
     MULTICAST = enum.auto()
+    ND = enum.auto()
+    """Of those to groups: neighbour discovery (RFC 4861), which only a look inside tells."""
+    DISCOVERY = enum.auto()
+    """Of those to groups: mDNS (RFC 6762), LLMNR (RFC 4795) and SSDP, told by the group's MAC."""
     LINK_LOCAL = enum.auto()
     """01-80-C2-00-00-00..0F: meant for the neighbour on the wire; a bridge keeps it."""
 
@@ -76,15 +93,15 @@ def parse_header(frame: bytes) -> Header | None:
     return Header(vlan, ethertype, payload)
 
 
-def classify(destination: bytes) -> Class:
-    """The class of a destination MAC of 6 bytes."""
+def classify(destination: bytes, ethertype: int) -> Class:
+    """The class of a destination MAC of 6 bytes. ND counts as MULTICAST here."""
     if not destination[0] & _GROUP_BIT:
         return Class.UNICAST
     if destination == BROADCAST:
-        return Class.BROADCAST
+        return Class.ARP if ethertype == ETHERTYPE_ARP else Class.BROADCAST
     if destination[:5] == _LINK_LOCAL_PREFIX and destination[5] <= _LINK_LOCAL_LAST:
         return Class.LINK_LOCAL
-    return Class.MULTICAST
+    return Class.DISCOVERY if destination in _DISCOVERY else Class.MULTICAST
 
 
 def is_learnable(source: bytes) -> bool:

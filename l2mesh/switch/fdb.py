@@ -17,6 +17,9 @@ AGEING_S: Final = 300.0
 """IEEE 802.1Q-2022 table 8-6 recommends it."""
 MAX_PER_PEER: Final = 1024
 MAX_PER_NETWORK: Final = 8192
+MOVES: Final = 5
+"""So often within `DAMPING_S` of its first move a station may move at once; then it has to stay."""
+DAMPING_S: Final = 10.0
 
 
 class Nobody(enum.Enum):
@@ -38,6 +41,8 @@ class Learned(enum.Enum):
     MOVED = enum.auto()
     FULL = enum.auto()
     """A cap was reached; nothing changed."""
+    DAMPED = enum.auto()
+    """It moves to and fro too often and stays, for now, where it is."""
     IGNORED = enum.auto()
     """A static entry exists, or the address names no single station."""
 
@@ -49,6 +54,9 @@ class Station:
     owner: Owner
     seen: float
     """When a frame from it last came, monotonic seconds."""
+    moves: int = 0
+    """Since `moving`."""
+    moving: float = float("-inf")
 
 
 class Fdb:
@@ -92,13 +100,20 @@ class Fdb:
     def _enter(self, key: tuple[int, bytes], owner: Owner, now: float) -> Learned:
         """A new entry, or one that moves."""
         station = self._learned.get(key)
+        moves, moving = 0, now
+        if station is not None and now - station.moving < DAMPING_S:
+            moves, moving = station.moves, station.moving
+            if moves >= MOVES:
+                return Learned.DAMPED
         if owner is not None and self._counts.get(owner, 0) >= self._per_peer:
             return Learned.FULL
         if station is None and len(self._learned) >= self._per_network:
             return Learned.FULL
-        if station is not None:
+        if station is None:
+            self._learned[key] = Station(owner, now)
+        else:
             self._forget(key)
-        self._learned[key] = Station(owner, now)
+            self._learned[key] = Station(owner, now, moves + 1, moving)
         self._counts[owner] = self._counts.get(owner, 0) + 1
         return Learned.NEW if station is None else Learned.MOVED
 

@@ -2,67 +2,92 @@
 
 Split horizon: what came from the port goes into the mesh or nowhere, what came from the mesh goes
 into the port or nowhere. Broadcast and multicast go to every member, unknown unicast only to those
-that bridge, because all others have told by their signed MAC which station they are.
+that bridge, because all others have told by their signed MAC which station they are. Who asks for a
+signed address by ARP or ND is heard by its owner alone.
 """
 
 from dataclasses import dataclass
 
 from l2mesh.datapath.interface import DropReason, Limits
-from l2mesh.switch.ethernet import Class, classify
-from l2mesh.switch.fdb import NOBODY, Fdb
-from l2mesh.switch.guard import is_source_allowed
+from l2mesh.switch.addresses import Addresses
+from l2mesh.switch.ethernet import HEADER_BYTES, Class, Header, classify
+from l2mesh.switch.fdb import NOBODY, Fdb, Nobody, Owner
+from l2mesh.switch.guard import Guard, Member
+from l2mesh.switch.inside import ND, Inside, Kind, look_inside
 from l2mesh.switch.limits import StormLimits
+from l2mesh.switch.offences import Offences
+from l2mesh.switch.resolution import Resolutions
+
+__all__ = ["Frame", "Member", "Switch", "read_frame"]
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """Another member of the network."""
+class Frame:
+    """A frame, taken apart."""
 
-    mac: bytes
-    """Its signed MAC."""
-    bridge: bool
-    """Whether other stations may be behind it."""
+    destination: bytes
+    source: bytes
+    header: Header
+    inside: Inside
+    kind: Class
+    """As limits and flooding see it."""
+
+
+def read_frame(frame: bytes, header: Header) -> Frame:
+    """The parts of a frame whose header has been read."""
+    inside, destination = look_inside(frame, header), frame[:6]
+    kind = classify(destination, header.ethertype)
+    if kind is Class.MULTICAST and inside.kind in ND:
+        kind = Class.ND
+    return Frame(destination, frame[6:12], header, inside, kind)
 
 
 class Switch:
     """One network's switch as this node has it. Peers are fingerprints, this node is None."""
 
     __slots__ = (
+        "_addresses",
         "_bridges",
         "_everyone",
         "_is_listed",
+        "_resolutions",
         "blocked",
-        "bridge",
         "fdb",
-        "mac",
+        "guard",
         "members",
+        "offences",
+        "own",
         "storm",
     )
 
-    def __init__(self, mac: bytes, fdb: Fdb, *, bridge: bool) -> None:
-        self.mac = mac
-        self.bridge = bridge
+    def __init__(self, own: Member, fdb: Fdb) -> None:
+        self.own = Member(own.mac)
         self.fdb = fdb
         self.members: dict[bytes, Member] = {}
         self.storm = StormLimits(Limits())
         self.blocked: frozenset[int] = frozenset()
         """VLANs in which another bridge forwards for our LAN."""
+        self.offences = Offences()
+        self._addresses = Addresses()
+        self.guard = Guard(fdb, self._addresses)
+        self._resolutions = Resolutions()
         self._everyone: tuple[bytes, ...] = ()
         self._bridges: tuple[bytes, ...] = ()
         self._is_listed = True
         """Whether the two lists are those of `members`: a roster of thousands comes one by one."""
-        fdb.static[mac] = None
+        fdb.static[own.mac] = None
+        self.set_own(own)
 
-    def set_own(self, mac: bytes, *, bridge: bool) -> None:
-        """Replace this node's signed MAC and right."""
-        if mac != self.mac:
-            del self.fdb.static[self.mac]
+    def set_own(self, own: Member) -> None:
+        """Replace what is signed to this node."""
+        if own.mac != self.own.mac:
+            del self.fdb.static[self.own.mac]
             # a member may have been refused this MAC while it was ours
             for peer, member in self.members.items():
                 self.fdb.static.setdefault(member.mac, peer)
-            self.mac = mac
-            self.fdb.set_static(mac, None)
-        self.bridge = bridge
+            self.fdb.set_static(own.mac, None)
+        self._addresses.replace(None, self.own.addresses, own.addresses)
+        self.own = own
 
     def set_member(self, peer: bytes, member: Member) -> None:
         """Add or replace a member. If two claim one MAC, this node wins, else the later one."""
@@ -70,10 +95,11 @@ class Switch:
         if before is not None and before.mac != member.mac:
             self._unsign(peer, before.mac)
         self.members[peer] = member
-        if member.mac != self.mac:
+        if member.mac != self.own.mac:
             self.fdb.set_static(member.mac, peer)
         if not member.bridge:
             self.fdb.flush(peer)
+        self._addresses.replace(peer, before.addresses if before else (), member.addresses)
         self._is_listed = False
 
     def remove_member(self, peer: bytes) -> None:
@@ -84,43 +110,46 @@ class Switch:
         self._unsign(peer, member.mac)
         self.fdb.flush(peer)
         self.storm.forget(peer)
+        self.offences.forget(peer)
+        self._addresses.replace(peer, member.addresses, ())
         self._is_listed = False
 
-    def is_source_allowed(self, mac: bytes, source: bytes | None) -> bool:
-        """The guard, for a member or this node."""
-        bridge = self.bridge if source is None else self.members[source].bridge
-        guard = self.storm.limits.guard
-        return is_source_allowed(self.fdb, mac, source, is_bridge=bridge, guard=guard)
+    def set_limits(self, limits: Limits) -> None:
+        """Replace the limits; all buckets are full again."""
+        self.storm = StormLimits(limits)
+        self.guard.mode = limits.guard
 
-    def is_blocked_from_port(self, vlan: int, destination: bytes, source: bytes) -> bool:
+    def judge(self, frame: Frame, source: Owner) -> DropReason | None:
+        """The guard, for a member or this node."""
+        member = self.own if source is None else self.members[source]
+        if not self.guard.is_mac_allowed(frame.source, source, member):
+            return DropReason.SOURCE_MAC
+        return self.guard.judge(frame.inside, source, member)
+
+    def is_blocked_from_port(self, frame: Frame) -> bool:
         """Whether the loop guard keeps a frame out of the mesh.
 
         What we send to another signed MAC never reaches a LAN, so it cannot come back.
         """
-        if vlan not in self.blocked:
+        if frame.header.vlan not in self.blocked:
             return False
-        return source != self.mac or self.fdb.static.get(destination) is None
+        return frame.source != self.own.mac or self.fdb.static.get(frame.destination) is None
 
-    def is_blocked_from_mesh(self, vlan: int, destination: bytes) -> bool:
+    def is_blocked_from_mesh(self, frame: Frame) -> bool:
         """Whether the loop guard keeps a frame off our LAN."""
-        return vlan in self.blocked and destination != self.mac
+        return frame.header.vlan in self.blocked and frame.destination != self.own.mac
 
     def from_port(
-        self, vlan: int, destination: bytes, now: float, frames: int = 1
+        self, frame: Frame, now: float, frames: int = 1
     ) -> tuple[bytes, ...] | DropReason:
         """The members that get a frame from the local port, each exactly once.
 
         A super-frame counts as the `frames` that the kernel would make of it.
         """
-        kind = classify(destination)
         if not self._is_listed:
             self._list()
-        if kind is not Class.UNICAST:
-            if kind is Class.LINK_LOCAL and not self.storm.limits.bpdu:
-                return DropReason.LINK_LOCAL_GROUP
-            receivers = self._everyone
-        else:
-            owner = self.fdb.lookup(vlan, destination, now)
+        if frame.kind is Class.UNICAST:
+            owner = self.fdb.lookup(frame.header.vlan, frame.destination, now)
             if owner is None:
                 return DropReason.SAME_PORT
             if owner is not NOBODY:
@@ -128,27 +157,53 @@ class Switch:
             receivers = self._bridges
             if not receivers:
                 return DropReason.UNKNOWN_UNICAST
-        if not self.storm.allows(kind, None, now, frames):
-            return DropReason.STORM
-        return receivers
-
-    def from_mesh(
-        self, vlan: int, destination: bytes, source: bytes, now: float
-    ) -> DropReason | None:
-        """None: a frame from `source` goes into the local port."""
-        kind = classify(destination)
-        if kind is not Class.UNICAST:
-            if kind is Class.LINK_LOCAL and not self.storm.limits.bpdu:
-                return DropReason.LINK_LOCAL_GROUP
+        elif frame.kind is Class.LINK_LOCAL and not self.storm.limits.bpdu:
+            return DropReason.LINK_LOCAL_GROUP
         else:
-            owner = self.fdb.lookup(vlan, destination, now)
+            receivers = self._everyone
+        reason = self.storm.judge(frame.kind, None, now, frames)
+        if reason is not None:
+            return reason
+        owner = self._find_owner(frame, now)
+        if owner is None:
+            return DropReason.SAME_PORT
+        return receivers if owner is NOBODY else (owner,)
+
+    def from_mesh(self, frame: Frame, source: bytes, now: float) -> DropReason | None:
+        """None: a frame from `source` goes into the local port."""
+        if frame.kind is Class.UNICAST:
+            self._note_answer(frame)
+            owner = self.fdb.lookup(frame.header.vlan, frame.destination, now)
             if owner is None:
                 return None
             if owner is not NOBODY:
                 return DropReason.SAME_PORT
-            if not self.bridge:
+            if not self.own.bridge:
                 return DropReason.UNKNOWN_UNICAST
-        return None if self.storm.allows(kind, source, now) else DropReason.STORM
+        elif frame.kind is Class.LINK_LOCAL and not self.storm.limits.bpdu:
+            return DropReason.LINK_LOCAL_GROUP
+        return self.storm.judge(frame.kind, source, now)
+
+    def _find_owner(self, frame: Frame, now: float) -> Owner | Nobody:
+        """The one that a request is for and that is to be asked alone."""
+        kind, sender, target, _ = frame.inside
+        is_request = (
+            frame.kind is Class.ARP and kind is Kind.ARP_REQUEST and sender != target
+        ) or (frame.kind is Class.ND and kind is Kind.SOLICITATION)
+        if not is_request or not any(sender) or frame.header.payload != HEADER_BYTES:
+            return NOBODY
+        owners = self._addresses.owners(target)
+        if len(owners) != 1 or self.guard.mode == "off":
+            return NOBODY
+        return owners[0] if self._resolutions.is_first(frame.source, target, now) else NOBODY
+
+    def _note_answer(self, frame: Frame) -> None:
+        """A request is answered by a reply or an advertisement to who asked."""
+        kind, sender, target, _ = frame.inside
+        if kind is Kind.ARP_OTHER:
+            self._resolutions.answered(frame.destination, sender)
+        elif kind is Kind.ADVERTISEMENT:
+            self._resolutions.answered(frame.destination, target)
 
     def _unsign(self, peer: bytes, mac: bytes) -> None:
         if self.fdb.static.get(mac) == peer:

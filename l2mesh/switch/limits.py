@@ -6,7 +6,7 @@ port floods, the receiver what each peer floods into its port, by the same numbe
 
 from typing import Final
 
-from l2mesh.datapath.interface import Limits
+from l2mesh.datapath.interface import DropReason, Limits
 from l2mesh.switch.ethernet import Class
 
 BURST_S: Final = 2
@@ -47,7 +47,7 @@ class TokenBucket:
 
 
 class StormLimits:
-    """The limits of one network. At most four buckets for each source that floods."""
+    """The limits of one network. At most seven buckets for each source that floods."""
 
     __slots__ = ("_buckets", "_rates", "limits")
 
@@ -58,26 +58,31 @@ class StormLimits:
         self._rates = {
             Class.UNICAST: limits.unknown_unicast,
             Class.BROADCAST: limits.broadcast,
+            Class.ARP: limits.arp,
             Class.MULTICAST: limits.multicast,
+            Class.ND: limits.nd,
+            Class.DISCOVERY: limits.discovery,
             Class.LINK_LOCAL: limits.multicast,
         }
         self._buckets: dict[tuple[Class, bytes | None], TokenBucket] = {}
 
-    def allows(self, kind: Class, source: bytes | None, now: float, frames: int = 1) -> bool:
-        """Whether `source` (None: this node) may flood this many more frames of this class.
+    def judge(
+        self, kind: Class, source: bytes | None, now: float, frames: int = 1
+    ) -> DropReason | None:
+        """Why `source` (None: this node) may not flood this many more frames of this class.
 
         UNICAST stands for unknown unicast; a link-local group that may pass counts apart from, but
         like, other multicast.
         """
         rate = self._rates[kind]
         if rate is None:
-            return True
+            return None
         if rate <= 0:
-            return False
+            return DropReason.CLASS_REFUSED
         bucket = self._buckets.get((kind, source))
         if bucket is None:
             bucket = self._buckets[kind, source] = TokenBucket(rate, rate * BURST_S, now)
-        return bucket.take(now, frames)
+        return None if bucket.take(now, frames) else DropReason.STORM
 
     def forget(self, source: bytes | None) -> None:
         """A source has gone."""

@@ -269,7 +269,7 @@ def test_elided_header_is_put_back() -> None:
         host.open()
     introduce([a, b])
     allow(a, b, elided=b.mac + a.mac)
-    packets = {0x0800: b"\x45" + bytes(30), 0x86DD: b"\x60" + bytes(50)}
+    packets = {0x0800: b"\x45" + bytes(30), 0x86DD: b"\x60" + bytes(5) + b"\x06" + bytes(44)}
     for counter, (kind, packet) in enumerate(packets.items()):
         expected = [ethernet(b.mac, a.mac, packet, kind)]
         assert b.receive(sealed(a, b, 0x10, packet, counter), source=a.endpoint) == expected

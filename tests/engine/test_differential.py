@@ -81,6 +81,11 @@ PEERS = [bytes([number]) * 32 for number in range(1, 6)]
 MACS = [bytes([2, 0, 0, 0, 0, number]) for number in range(1, 7)]
 STATIONS = [bytes([2, 0, 0, 0, 1, number]) for number in range(1, 9)]
 GROUPS = [bytes.fromhex(mac) for mac in ("0180c2000000", "0180c2000010", "01005e000001")]
+GROUPS += [bytes.fromhex(mac) for mac in ("01005e0000fb", "3333ff000001")]
+ADDRESSES = [bytes([10, 0, 0, number]) for number in range(1, 6)]
+ADDRESSES += [bytes.fromhex("fd") + bytes(14) + bytes([number]) for number in range(1, 6)]
+"""Of each kind the first are signed to whom the MACs of the same number are."""
+LINK_LOCAL = bytes.fromhex("fe80") + bytes(13) + b"\1"
 BROADCAST = b"\xff" * 6
 HOSTS = ["192.0.2.1", "192.0.2.2", "198.51.100.7", "2001:db8::1", "2001:db8::2", "203.0.113.9"]
 ENDPOINTS = [Endpoint(host, 9000 + n) for n, host in enumerate(HOSTS)]
@@ -181,14 +186,16 @@ class Dice(random.Random):
             total = 20 + len(options) + len(l4) + self.of(*[0] * 12, 1, -1)
             ip = bytes([0x45 + len(options) // 4, self.of(0, 0, 3)])
             ip += (total & 0xFFFF).to_bytes(2, "big") + b"\xff\xfe" + fragment.to_bytes(2, "big")
-            ip += bytes([64, protocol, 0, 0, 10, 0, 0, self.of(1, 2)]) + b"\x0a\0\0\3" + options
+            sender = self.of(ADDRESSES[0], ADDRESSES[1], self.address(4))
+            ip += bytes([64, protocol, 0, 0]) + sender + b"\x0a\0\0\3" + options
             ip = ip[:10] + (0xFFFF - checksum(ip)).to_bytes(2, "big") + ip[12:]
             kind, pseudo = 0x0800, ip[12:20] + bytes([0, protocol]) + length
         else:
             extension = bytes([protocol, 0, 1, 4, 0, 0, 0, 0]) if self.one_in(6) else b""
             first = 0 if extension else protocol
             ip = b"\x60\0\0\0" + (len(extension + l4) & 0xFFFF).to_bytes(2, "big")
-            ip += bytes([first, 64]) + bytes(15) + b"\1" + bytes(15) + b"\2" + extension
+            sender = self.of(ADDRESSES[5], ADDRESSES[6], self.address(16))
+            ip += bytes([first, 64]) + sender + bytes(15) + b"\2" + extension
             kind, pseudo = 0x86DD, ip[8:40] + length + bytes([0, 0, 0, protocol])
         at = {6: 16, 17: 6}.get(protocol)
         if at is not None:
@@ -199,8 +206,68 @@ class Dice(random.Random):
                 l4 = l4[:at] + value.to_bytes(2, "big") + l4[at + 2 :]
         return kind, ip + l4, len(ip), protocol
 
+    def address(self, size: int) -> bytes:
+        """Often one that is signed to somebody."""
+        nobody = bytes(size)
+        of_size = [address for address in ADDRESSES if len(address) == size]
+        return self.of(nobody, *of_size, *of_size, LINK_LOCAL[:size])
+
+    def arp(self, target: bytes, source: bytes) -> bytes:
+        """Mostly a sound one."""
+        told = self.of(source, source, source, *MACS, *STATIONS[:2])
+        head = b"\0" + bytes([self.of(1, 1, 1, 1, 6, 7)]) + b"\x08\0\6"
+        head += self.of(b"\4\0", b"\4\0", b"\4\0", b"\5\0") + self.of(b"\1", b"\1", b"\2")
+        arp = head + told + self.address(4) + target + self.address(4)
+        return b"\x08\x06" + (arp if not self.one_in(8) else arp[: self.randrange(28)])
+
+    def options(self, source: bytes) -> bytes:
+        told = self.of(source, source, *MACS)
+        one = self.of(b"\1\1", b"\1\1", b"\2\1", b"\2\1", b"\5\1", b"\1\2", b"\1\0") + told
+        return self.of(b"", one, one, one * 2, one + b"\1\1" + MACS[0], one[:5], one * 70)
+
+    def nd(self, source: bytes) -> bytes:
+        """Neighbour discovery, perhaps hidden."""
+        kind = self.of(133, 134, 135, 135, 135, 136, 136, 136, 137, 128)
+        body = {133: 4, 134: 12, 135: 20, 136: 20, 137: 36, 128: 4}[kind]
+        message = bytes([kind, 0, 0, 0]) + bytes(4) + self.address(16) + bytes(16)
+        message = message[: 4 + body] + self.options(source)
+        if self.one_in(12):
+            message = message[: self.randrange(len(message))]
+        first, chain = 58, b""
+        for _ in range(self.of(0, 0, 0, 0, 1, 2, 8, 9)):
+            header = self.of(0, 43, 44, 51, 60, 135)
+            size = self.of(b"\0", b"\0", b"\0", b"\1") if header != 44 else b"\0"
+            offset = self.of(b"\0\0", b"\0\1", b"\0\x08") if header == 44 else b"\0\0"
+            extension = bytes([first]) + size + offset + bytes(4 + 8 * size[0])
+            first, chain = header, extension + chain
+        length = len(chain) + len(message) + self.of(*[0] * 9, 1, -1)
+        head = b"\x60\0\0\0" + max(0, length).to_bytes(2, "big") + bytes([first, 255])
+        return b"\x86\xdd" + head + self.address(16) + self.address(16) + chain + message
+
+    def dhcp(self) -> bytes:
+        """Of servers, clients and relays."""
+        ports = self.of((67, 68), (68, 67), (67, 67), (67, 69), (547, 546), (546, 547))
+        udp = b"".join(port.to_bytes(2, "big") for port in ports) + bytes(4)
+        udp += self.of(b"\1", b"\2", b"\7", b"\x0b", b"") + bytes(self.of(0, 40))
+        udp = udp if not self.one_in(8) else udp[: self.randrange(len(udp))]
+        if ports[0] > 500:
+            head = b"\x60\0\0\0" + len(udp).to_bytes(2, "big") + b"\x11\1"
+            return b"\x86\xdd" + head + self.address(16) + self.address(16) + udp
+        options = self.of(b"", b"", bytes(4))
+        head = bytes([0x45 + len(options) // 4, 0]) + (20 + len(options + udp)).to_bytes(2, "big")
+        head += b"\0\0" + self.of(b"\0\0", b"\0\0", b"\x20\0", b"\0\1") + b"\x40\x11\0\0"
+        return b"\x08\0" + head + self.address(4) + self.address(4) + options + udp
+
+    def judged(self, target: bytes, source: bytes) -> bytes:
+        """A frame that guards look into."""
+        tags = self.of(b"", b"", b"", b"", b"\x81\0\0\7", b"\x81\0\0\0")
+        inside = self.of(self.arp(target, source), self.nd(source), self.dhcp())
+        return self.of(target, target, BROADCAST, GROUPS[4]) + source + tags + inside
+
     def frame(self, target: bytes, source: bytes) -> tuple[bytes, Offload | None]:
         """A frame and what a kernel might say of it."""
+        if self.one_in(4):
+            return self.judged(target, source), None
         tags = self.of(b"", b"", b"", b"", b"\x81\0\0\7", b"\x88\xa8\0\7\x81\0\0\x09")
         if self.one_in(5):
             kind = self.of(0x0806, 0x8100, 0x88B5, 0x0800)
@@ -221,21 +288,31 @@ class Dice(random.Random):
             ecn=self.one_in(8),
         )
 
+    def rights(self) -> tuple[bool, bool, bool, bool]:
+        """To bridge, to route, to serve DHCP, to advertise."""
+        return self.one_in(2), self.one_in(3), self.one_in(3), self.one_in(3)
+
+    def signed(self, mac: bytes) -> tuple[bytes, ...]:
+        """Addresses that go with a MAC, and at times another."""
+        at = MACS.index(mac) if mac in MACS else 0
+        more = (self.choice(ADDRESSES),) if self.one_in(8) else ()
+        return (*(ADDRESSES[at : at + 1] + ADDRESSES[5 + at : 6 + at]), *more)
+
     def command(self) -> Command:
         network, peer, mac = self.choice(NETWORKS), self.choice(PEERS), self.choice(MACS)
         session, relay = self.choice(SESSIONS), self.choice(RELAYS)
         match self.randrange(29):
             case 0:
                 mtu = self.of(100, 1500, 1500, 9000)
-                return OpenPort(network, self.of(MACS[0], MACS[1], mac), mtu, self.one_in(2))
+                own = self.of(MACS[0], MACS[1], mac)
+                return OpenPort(network, own, mtu, *self.rights(), self.signed(own))
             case 1:
                 return ClosePort(network) if self.one_in(4) else AddRelayLeg(relay, ENDPOINTS[2])
             case 2 | 3:
                 return SetPortOffloads(network, self.choice(OFFLOADS))
             case 4 | 5 | 6:
-                return SetMember(
-                    network, peer, self.of(MACS[PEERS.index(peer)], mac), self.one_in(2)
-                )
+                theirs = self.of(MACS[PEERS.index(peer)], mac)
+                return SetMember(network, peer, theirs, *self.rights(), self.signed(theirs))
             case 7:
                 return RemoveMember(network, peer)
             case 8:
@@ -243,7 +320,9 @@ class Dice(random.Random):
             case 9:
                 one, two, three = (self.of(None, None, 0, 1, 3, 40) for _ in range(3))
                 guard = self.of("default", "off", "off", "strict")
-                return SetLimits(network, Limits(one, two, three, self.one_in(2), guard))
+                others = (self.of(None, None, 0, 2) for _ in range(3))
+                limits = Limits(one, two, three, self.one_in(2), guard, *others)
+                return SetLimits(network, limits)
             case 10 | 11 | 12:
                 path = None if self.one_in(4) else self.path()
                 return SetPath(peer, path, self.of(1472, 1472, 1452, 300, 60, 20, -5))
@@ -269,8 +348,8 @@ class Dice(random.Random):
             case 20:
                 return RemoveRelay(relay)
             case 21:
-                own = frozenset({OWN.host, "2001:db8::9"}), frozenset({"::1"}), frozenset[str]()
-                return SetUnderlay(OWN.port, self.of(*own))
+                ours = frozenset({OWN.host, "2001:db8::9"}), frozenset({"::1"}), frozenset[str]()
+                return SetUnderlay(OWN.port, self.of(*ours))
             case 22:
                 return SetGuard(PUBLIC, SEED, self.of(0, 2, 20))
             case 26:
@@ -316,8 +395,10 @@ class Life:
         size, mtu = self.dice.of(1472, 1472, 400), self.dice.of(1500, 1500, 9000)
         for me in (0, 1):
             other = 1 - me
-            self.do(me, OpenPort(1, MACS[me], mtu, self.dice.one_in(2)))
-            self.do(me, SetMember(1, PEERS[other], MACS[other], self.dice.one_in(2)))
+            dice = self.dice
+            mine, theirs = dice.signed(MACS[me]), dice.signed(MACS[other])
+            self.do(me, OpenPort(1, MACS[me], mtu, *dice.rights(), mine))
+            self.do(me, SetMember(1, PEERS[other], MACS[other], *dice.rights(), theirs))
             self.do(me, SetPath(PEERS[other], Path(ENDPOINTS[other]), size))
             self.do(me, SetGuard(PUBLIC, SEED, 2))
             self.do(me, SetPortOffloads(1, self.dice.choice(OFFLOADS)))
@@ -332,6 +413,9 @@ class Life:
             self.hold,
             self.flood,
             self.block,
+            self.flap,
+            self.part,
+            *[self.claim] * 2,
             *[self.receive_in_order] * 5,
             *[self.receive_batch] * 4,
             *[self.receive_any] * 2,
@@ -417,8 +501,10 @@ class Life:
         """Make good what ends all traffic."""
         dice, other = self.dice, 1 - me
         self.do(me, SetPath(PEERS[other], Path(ENDPOINTS[other]), dice.of(1472, 1472, 900, 300)))
-        self.do(me, OpenPort(1, MACS[me], 1500, not dice.one_in(3)))
-        self.do(me, SetMember(1, PEERS[other], MACS[other], not dice.one_in(3)))
+        rights = (not dice.one_in(3), *dice.rights()[1:])
+        self.do(me, OpenPort(1, MACS[me], 1500, *rights, dice.signed(MACS[me])))
+        rights = (not dice.one_in(3), *dice.rights()[1:])
+        self.do(me, SetMember(1, PEERS[other], MACS[other], *rights, dice.signed(MACS[other])))
         if dice.one_in(3):
             self.do(me, SetPortOffloads(1, dice.choice(OFFLOADS)))
         if dice.one_in(6):
@@ -465,10 +551,10 @@ class Life:
         """Many stations behind a bridge, and frames for all."""
         dice, other = self.dice, 1 - me
         for node in (me, other):
-            rate = dice.of(500, 500, 3)
+            rate = dice.of(500, 500, 3, 0)
             self.do(node, SetLimits(1, Limits(rate, rate, rate, guard="off")))
         for station in STATIONS:
-            frame, offload = dice.frame(dice.of(BROADCAST, MACS[other], GROUPS[2]), station)
+            frame, offload = dice.frame(dice.of(BROADCAST, MACS[other], *GROUPS[::2]), station)
             self.pairs[me]("handle_frame", 1, frame, self.now, offload)
         self.compare(me, self.pairs[me])
         self.receive_in_order(other)
@@ -482,6 +568,44 @@ class Life:
         self.exchange(me)
         self.flood(1 - me)
         self.do(me, SetBlocked(1, frozenset()))
+
+    def flap(self, me: int) -> None:
+        """A station that is now here and now there."""
+        other, station = 1 - me, self.dice.choice(STATIONS)
+        for node in (me, other):
+            self.do(node, SetLimits(1, Limits(guard="off")))
+        frame = MACS[other] + station + b"\x88\xb5"
+        for _ in range(self.dice.randrange(9)):
+            self.pairs[me]("handle_frame", 1, frame, self.now)
+            self.pairs[other]("handle_frame", 1, MACS[me] + frame[6:], self.now)
+            self.compare(other, self.pairs[other])
+            self.receive_in_order(me)
+            self.now += self.dice.of(0.01, 1.0)
+
+    def part(self, me: int) -> None:
+        """The other is no member any more, but does not know it."""
+        other = 1 - me
+        self.do(me, RemoveMember(1, PEERS[other]))
+        self.send_across(other)
+        self.compare(other, self.pairs[other])
+        self.receive_in_order(me)
+        self.mend(me)
+
+    def claim(self, me: int) -> None:
+        """Frames that guards look into, from here and, past the guard there, from the other."""
+        dice, other = self.dice, 1 - me
+        guard = dice.of("default", "default", "strict", "off")
+        self.do(me, SetLimits(1, Limits(None, None, None, False, guard, None, None, None)))
+        self.do(other, SetLimits(1, Limits(None, None, None, False, "off", None, None, None)))
+        for _ in range(dice.randrange(1, 7)):
+            source = dice.of(MACS[me], MACS[me], dice.choice(STATIONS))
+            frame = dice.judged(dice.of(MACS[other], BROADCAST), source)
+            self.pairs[me]("handle_frame", 1, frame, self.now)
+            source = dice.of(MACS[other], MACS[other], dice.choice(STATIONS))
+            frame = dice.judged(dice.of(MACS[me], BROADCAST), source)
+            self.pairs[other]("handle_frame", 1, frame, self.now)
+        self.compare(other, self.pairs[other])
+        self.receive_in_order(me)
 
     def receive_any(self, me: int) -> None:
         """Something that was made here or there, fresh or again."""
@@ -626,6 +750,6 @@ def test_lives_are_eventful() -> None:
             dropped |= {reason for pair in life.pairs for reason in pair.engines[0].drops()}
     assert dropped == set(DropReason)
     upcalls = {"HandshakeReceived", "ControlReceived", "SessionConfirmed", "NeedSession"}
-    upcalls |= {"SourceSeen", "MacLearned", "BeaconHeard", "KeySpent"}
+    upcalls |= {"SourceSeen", "MacLearned", "BeaconHeard", "Offence", "KeySpent"}
     assert {*CaptureSide, "lost"} <= set(+seen)
     assert upcalls | {"Transmit", "TransmitTrain", "Deliver", "merged"} <= set(seen)

@@ -34,7 +34,7 @@ def lldp() -> bytes:
 
 
 ONE = [
-    lambda: Ether(dst=B, src=A) / ARP(op=2, pdst="10.0.0.2"),
+    lambda: Ether(dst=B, src=A) / ARP(op=2, hwsrc=A, pdst="10.0.0.2"),
     lambda: Ether(dst=B, src=A) / IP() / ICMP() / (b"x" * 1472),
     lambda: Ether(dst=B, src=A) / IP() / UDP() / b"x",
     lambda: Ether(dst=B, src=A) / IPv6() / TCP(),
@@ -45,11 +45,10 @@ ONE = [
     lambda: Ether(dst=B, src=A, type=0x88B5),
 ]
 EVERY = [
-    lambda: Ether(dst=ALL, src=A) / ARP(pdst="10.0.0.2"),
-    lambda: Ether(dst=ALL, src=A) / Dot1Q(vlan=5) / ARP(pdst="10.0.0.2"),
+    lambda: Ether(dst=ALL, src=A) / ARP(hwsrc=A, pdst="10.0.0.2"),
+    lambda: Ether(dst=ALL, src=A) / Dot1Q(vlan=5) / ARP(hwsrc=A, pdst="10.0.0.2"),
     lambda: Ether(dst="01:00:5e:00:00:16", src=A) / IP(dst="224.0.0.22") / IGMP(type=0x16),
     lambda: Ether(dst="33:33:ff:00:00:01", src=A) / IPv6(dst="ff02::1:ff00:1") / ICMPv6ND_NS(),
-    lambda: Ether(dst="33:33:00:00:00:01", src=A) / IPv6(dst="ff02::1") / ICMPv6ND_RA(),
     lambda: Ether(dst="01:00:0c:cc:cc:cc", src=A, type=0x2000) / b"cdp",
 ]
 LINK_LOCAL: list[Callable[[], Any]] = [
@@ -67,6 +66,11 @@ BAD: list[tuple[Callable[[], Any], DropReason]] = [
     (lambda: Ether(dst=B, src=C) / IP(), DropReason.SOURCE_MAC),
     (lambda: Ether(dst=A, src=A) / IP(), DropReason.SAME_PORT),
     (lambda: Ether(dst="52:54:00:00:00:01", src=A) / IP(), DropReason.UNKNOWN_UNICAST),
+    (
+        lambda: Ether(dst="33:33:00:00:00:01", src=A) / IPv6(dst="ff02::1") / ICMPv6ND_RA(),
+        DropReason.RA_GUARD,
+    ),
+    (lambda: Ether(dst=ALL, src=A) / ARP(hwsrc=B, pdst="10.0.0.2"), DropReason.ARP_GUARD),
     *[(make, DropReason.LINK_LOCAL_GROUP) for make in LINK_LOCAL],
 ]
 

@@ -170,16 +170,16 @@ def test_a_loop_made_elsewhere_is_contained_and_reported(sim: Simulation) -> Non
     there.add_node(sim.nodes[1], network)
     here.join(there)
     sim.run(3)
-    assert not any("bridge" in one for node in sim.nodes for one in node.core.health())
+    assert not any("bridge" in one for node in sim.nodes for one in node.core.health(sim.now))
     host.send(broadcast(host, b"round and round"))
     sim.run(3)
     assert rate(here, sim, 2) < 250
-    complaints = [one for node in sim.nodes[:2] for one in node.core.health()]
+    complaints = [one for node in sim.nodes[:2] for one in node.core.health(sim.now)]
     assert any("now behind one bridge, now behind another" in one for one in complaints)
     here.cables.clear()
     there.cables.clear()
     sim.run(40)
-    assert not any("bridge" in one for node in sim.nodes for one in node.core.health())
+    assert not any("bridge" in one for node in sim.nodes for one in node.core.health(sim.now))
     assert not any(node.core.loop_guards._contained for node in sim.nodes)
 
 

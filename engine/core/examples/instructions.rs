@@ -18,6 +18,7 @@ use l2mesh_core::limits::Limits;
 use l2mesh_core::offload::checksum::{complete, sum};
 use l2mesh_core::offload::coalesce::{Coalescer, Place, Switches};
 use l2mesh_core::random::System;
+use l2mesh_core::rights::Member;
 use l2mesh_core::sink::{Delivery, FrameMeta, Gso, GsoKind, Merged, OpenChecksum, Sink};
 use l2mesh_core::{Endpoint, Engine, Path};
 
@@ -72,6 +73,10 @@ struct Bench {
     sink: Bare,
 }
 
+fn member(number: u8) -> Member {
+    Member { mac: mac(number), ..Member::default() }
+}
+
 fn mac(number: u8) -> [u8; 6] {
     [2, 0, 0, 0, 0, number]
 }
@@ -89,7 +94,7 @@ impl Bench {
         let mut bench = Self { engine: Engine::new(bounds, Box::new(System::default())), sink };
         let offloads = PortOffloads { checksum: true, tso: true, uso: true };
         let limits = Limits { broadcast: None, ..Limits::default() };
-        bench.order(Command::OpenPort { network: NETWORK, mac: mac(us), mtu: 1500, bridge: false });
+        bench.order(Command::OpenPort { network: NETWORK, own: member(us), mtu: 1500 });
         bench.order(Command::SetPortOffloads { network: NETWORK, offloads });
         bench.order(Command::SetLimits { network: NETWORK, limits });
         for them in (0..=members).filter(|them| *them != us) {
@@ -104,7 +109,7 @@ impl Bench {
         let path = Some(Path { endpoint: endpoint(them), relay: 0 });
         let (ours, theirs) = (mac(us), mac(them));
         let elided = |to: [u8; 6], from: [u8; 6]| [to, from].concat().try_into().ok();
-        self.order(Command::SetMember { network, peer, mac: theirs, bridge: false });
+        self.order(Command::SetMember { network, peer, member: member(them) });
         self.order(Command::SetPath { peer, path, size: 1472 });
         self.order(Command::InstallReceive {
             peer,

@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 use crate::aead::KeyMaterial;
 use crate::capture::Sides;
 use crate::endpoint::{Endpoint, Path};
-use crate::ethernet::Mac;
 use crate::limits::Limits;
 use crate::peers::Fingerprint;
+use crate::rights::Member;
 
 /// Destination and source MAC of frames that travel without their Ethernet header.
 pub type Elided = [u8; 12];
@@ -78,9 +78,8 @@ pub enum Command {
     },
     OpenPort {
         network: u64,
-        mac: Mac,
+        own: Member,
         mtu: usize,
-        bridge: bool,
     },
     ClosePort {
         network: u64,
@@ -92,8 +91,7 @@ pub enum Command {
     SetMember {
         network: u64,
         peer: Fingerprint,
-        mac: Mac,
-        bridge: bool,
+        member: Member,
     },
     RemoveMember {
         network: u64,

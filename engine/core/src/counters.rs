@@ -2,13 +2,23 @@
 
 use crate::drops::DropReason;
 
+/// How often each reason has dropped something.
+#[derive(Clone, Debug)]
+struct Drops([u64; DropReason::ALL.len()]);
+
+impl Default for Drops {
+    fn default() -> Self {
+        Self([0; DropReason::ALL.len()])
+    }
+}
+
 macro_rules! totals {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Totals since the engine was made. Bytes are those of UDP payloads, or of whole frames.
         #[derive(Clone, Debug, Default)]
         pub struct Counters {
             $($(#[$doc])* pub $name: u64,)*
-            drops: [u64; DropReason::ALL.len()],
+            drops: Drops,
         }
 
         impl Counters {
@@ -67,7 +77,7 @@ impl Counters {
 
     /// Note that `count` frames or datagrams were dropped.
     pub fn drop_many(&mut self, reason: DropReason, count: u64) {
-        self.drops[reason as usize] += count;
+        self.drops.0[reason as usize] += count;
     }
 
     /// Note `count` datagrams that left, `bytes` long together.
@@ -78,7 +88,7 @@ impl Counters {
 
     /// Reasons that have occurred, and how often.
     pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
-        let all = DropReason::ALL.iter().map(|&reason| (reason, self.drops[reason as usize]));
+        let all = DropReason::ALL.iter().map(|&reason| (reason, self.drops.0[reason as usize]));
         all.filter(|&(_, count)| count > 0)
     }
 }

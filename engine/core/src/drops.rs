@@ -58,6 +58,16 @@ reasons! {
     NotAMember = "not_a_member",
     /// A MAC that the sender has no right to.
     SourceMac = "source_mac",
+    /// An IP address that the sender has no right to.
+    SourceIp = "source_ip",
+    /// ARP that is malformed, or tells of a MAC or an address of another.
+    ArpGuard = "arp_guard",
+    /// The same of neighbour discovery, or what hides whether it is such.
+    NdGuard = "nd_guard",
+    /// A router's word without the right `ra`.
+    RaGuard = "ra_guard",
+    /// A DHCP server's word without the right `dhcp`.
+    DhcpGuard = "dhcp_guard",
     /// Nobody to flood it to.
     UnknownUnicast = "unknown_unicast",
     /// The destination is where it came from.
@@ -66,6 +76,8 @@ reasons! {
     LinkLocalGroup = "link_local_group",
     /// Above the limit of its class.
     Storm = "storm",
+    /// The network lets nothing of its class pass.
+    ClassRefused = "class_refused",
     /// One of our own outer datagrams.
     OwnDatagram = "own_datagram",
     /// Another bridge forwards for this LAN.
@@ -76,6 +88,8 @@ reasons! {
     HeldOverflow = "held_overflow",
     /// Not learned; the frame itself went on.
     FdbFull = "fdb_full",
+    /// Not moved in the FDB; the frame itself went on.
+    MacFlapping = "mac_flapping",
     /// The control plane does not keep up.
     UpcallOverflow = "upcall_overflow",
 }

@@ -8,7 +8,6 @@ use crate::command::Command;
 use crate::counters::Counters;
 use crate::drops::DropReason;
 use crate::endpoint::Endpoint;
-use crate::forward::Member;
 use crate::guard::{Guard, is_handshake};
 use crate::header::{DATA_BIT, RELAY, RELAY_HEADER_BYTES};
 use crate::journal::Journal;
@@ -255,13 +254,11 @@ impl Engine {
         let Sender { peers, journal, .. } = sender;
         let ports = &mut switching.ports;
         match command {
-            Command::OpenPort { network, mac, mtu, bridge } => {
-                ports.open(network, mac, mtu, bridge, now, journal);
-            }
+            Command::OpenPort { network, own, mtu } => ports.open(network, own, mtu, now, journal),
             Command::ClosePort { network } => ports.close(network, peers, now, journal),
             Command::SetPortOffloads { network, offloads } => ports.set_offloads(network, offloads),
-            Command::SetMember { network, peer, mac, bridge } => {
-                ports.set_member(network, peer, Member { mac, bridge }, peers);
+            Command::SetMember { network, peer, member } => {
+                ports.set_member(network, peer, member, peers);
             }
             Command::RemoveMember { network, peer } => {
                 ports.remove_member(network, &peer, peers, now, journal);

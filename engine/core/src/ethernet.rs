@@ -9,6 +9,8 @@ pub const HEADER_BYTES: usize = 14;
 pub const TAG_BYTES: usize = 4;
 /// Ethertype of IPv4.
 pub const IPV4: u16 = 0x0800;
+/// Ethertype of ARP.
+pub const ARP: u16 = 0x0806;
 /// Ethertype of IPv6.
 pub const IPV6: u16 = 0x86dd;
 
@@ -16,6 +18,14 @@ const VLAN: u16 = 0x8100;
 const QINQ: u16 = 0x88a8;
 const MAX_HEADER_BYTES: usize = HEADER_BYTES + 2 * TAG_BYTES;
 const BROADCAST: Mac = [0xff; 6];
+const DISCOVERY: [Mac; 6] = [
+    [0x01, 0x00, 0x5e, 0x00, 0x00, 0xfb], // mDNS, 224.0.0.251
+    [0x01, 0x00, 0x5e, 0x00, 0x00, 0xfc], // LLMNR, 224.0.0.252
+    [0x01, 0x00, 0x5e, 0x7f, 0xff, 0xfa], // SSDP, 239.255.255.250
+    [0x33, 0x33, 0x00, 0x00, 0x00, 0xfb], // mDNS, ff02::fb
+    [0x33, 0x33, 0x00, 0x01, 0x00, 0x03], // LLMNR, ff02::1:3
+    [0x33, 0x33, 0x00, 0x00, 0x00, 0x0c], // SSDP, ff02::c and ff05::c
+];
 
 /// Where a destination MAC points to, as limits and flooding see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,8 +34,14 @@ pub enum Class {
     Unicast,
     /// Everybody.
     Broadcast,
+    /// Everybody, with ethertype 0x0806.
+    Arp,
     /// A group.
     Multicast,
+    /// A group, with neighbour discovery (RFC 4861), which only a look inside tells.
+    Nd,
+    /// The group of mDNS (RFC 6762), LLMNR (RFC 4795) or SSDP.
+    Discovery,
     /// 01-80-C2-00-00-00..0F: meant for the neighbour on the wire; a bridge keeps it.
     LinkLocal,
 }
@@ -85,15 +101,17 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// The class of a destination MAC.
+/// The class of a destination MAC. `Nd` counts as `Multicast` here.
 #[must_use]
-pub fn classify(destination: Mac) -> Class {
+pub fn classify(destination: Mac, ethertype: u16) -> Class {
     if destination[0] & 1 == 0 {
         Class::Unicast
     } else if destination == BROADCAST {
-        Class::Broadcast
+        if ethertype == ARP { Class::Arp } else { Class::Broadcast }
     } else if destination[..5] == [0x01, 0x80, 0xc2, 0, 0] && destination[5] <= 0x0f {
         Class::LinkLocal
+    } else if DISCOVERY.contains(&destination) {
+        Class::Discovery
     } else {
         Class::Multicast
     }
@@ -143,10 +161,12 @@ mod tests {
 
     #[test]
     fn classes() {
-        assert_eq!(classify([0xff; 6]), Class::Broadcast);
-        assert_eq!(classify([0x01, 0x80, 0xc2, 0, 0, 0x0f]), Class::LinkLocal);
-        assert_eq!(classify([0x01, 0x80, 0xc2, 0, 0, 0x10]), Class::Multicast);
-        assert_eq!(classify([2, 0, 0, 0, 0, 1]), Class::Unicast);
+        assert_eq!(classify([0xff; 6], IPV4), Class::Broadcast);
+        assert_eq!(classify([0xff; 6], ARP), Class::Arp);
+        assert_eq!(classify([0x01, 0x00, 0x5e, 0, 0, 0xfb], IPV4), Class::Discovery);
+        assert_eq!(classify([0x01, 0x80, 0xc2, 0, 0, 0x0f], IPV4), Class::LinkLocal);
+        assert_eq!(classify([0x01, 0x80, 0xc2, 0, 0, 0x10], IPV4), Class::Multicast);
+        assert_eq!(classify([2, 0, 0, 0, 0, 1], ARP), Class::Unicast);
         assert!(!is_learnable([0; 6]) && !is_learnable([1; 6]) && is_learnable([2; 6]));
     }
 

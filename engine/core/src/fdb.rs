@@ -12,6 +12,9 @@ use crate::peers::PeerId;
 
 /// IEEE 802.1Q-2022 table 8-6 recommends it.
 pub const AGEING_S: f64 = 300.0;
+/// So often within `DAMPING_S` of its first move a station may move at once; then it has to stay.
+const MOVES: u32 = 5;
+const DAMPING_S: f64 = 10.0;
 
 /// A peer, or this node's own port.
 pub type Owner = Option<PeerId>;
@@ -27,6 +30,8 @@ pub enum Learned {
     Moved,
     /// A cap was reached; nothing changed.
     Full,
+    /// It moves to and fro too often and stays, for now, where it is.
+    Damped,
     /// A static entry exists, or the address names no single station.
     Ignored,
 }
@@ -39,6 +44,9 @@ struct Station {
     mac: Mac,
     owner: Owner,
     seen: f64,
+    /// Since `moving`.
+    moves: u32,
+    moving: f64,
     older: u32,
     newer: u32,
 }
@@ -116,6 +124,17 @@ impl Fdb {
     /// A new entry, or one that moves.
     fn enter(&mut self, vlan: u16, mac: Mac, owner: Owner, now: f64) -> Learned {
         let known = self.places.get(&(vlan, mac)).copied();
+        let (mut moves, mut moving) = (0, f64::NEG_INFINITY);
+        if let Some(place) = known {
+            let station = &self.stations[place as usize];
+            (moves, moving) = (1, now);
+            if now - station.moving < DAMPING_S {
+                (moves, moving) = (station.moves + 1, station.moving);
+            }
+            if moves > MOVES {
+                return Learned::Damped;
+            }
+        }
         if owner.is_some() && self.counts.get(&owner).is_some_and(|&n| n >= self.per_peer) {
             return Learned::Full;
         }
@@ -125,7 +144,8 @@ impl Fdb {
         if let Some(place) = known {
             self.forget(place);
         }
-        let station = Station { vlan, mac, owner, seen: now, older: NONE, newer: NONE };
+        let station =
+            Station { vlan, mac, owner, seen: now, moves, moving, older: NONE, newer: NONE };
         let place = self.free.pop().unwrap_or(self.stations.len() as u32);
         if place as usize == self.stations.len() {
             self.stations.push(station);
@@ -291,6 +311,18 @@ mod tests {
         assert_eq!(fdb.learn(0, mac(4), None, 300.0), Learned::New);
         fdb.flush(None);
         assert_eq!(fdb.learned(300.0).count(), 0);
+    }
+
+    #[test]
+    fn flapping_is_damped() {
+        let mut fdb = Fdb::new(9, 9);
+        let owners = [None, Some(PeerId(1))];
+        fdb.learn(0, mac(1), None, 0.0);
+        let moves = (1..9).map(|n| fdb.learn(0, mac(1), owners[n % 2], 1.0 + n as f64));
+        let damped: Vec<bool> = moves.map(|one| one == Learned::Damped).collect();
+        assert_eq!(damped, [false, false, false, false, false, true, false, true]);
+        assert_eq!(fdb.learn(0, mac(1), None, 11.9), Learned::Damped);
+        assert_eq!(fdb.learn(0, mac(1), None, 12.0), Learned::Moved);
     }
 
     proptest! {

@@ -3,23 +3,24 @@
 //! Split horizon: what came from the port goes into the mesh or nowhere, what came from the mesh
 //! goes into the port or nowhere. Broadcast and multicast go to every member, unknown unicast only
 //! to those that bridge, because all others have told by their signed MAC which station they are.
+//! Who asks for a signed address by ARP or ND is heard by its owner alone.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
+use crate::addresses::Addresses;
 use crate::drops::DropReason;
-use crate::ethernet::{Class, Frame, Mac, classify};
+use crate::ethernet::{Class, Frame, HEADER_BYTES, Mac, classify};
 use crate::fdb::{Fdb, Owner};
-use crate::limits::{GuardMode, StormLimits};
+use crate::inside::{Inside, Kind};
+use crate::limits::{GuardMode, Limits, StormLimits};
+use crate::offences::Offences;
 use crate::peers::PeerId;
+use crate::resolution::Resolutions;
+use crate::rights::{Judge, Member};
 
-/// Another member of the network.
-#[derive(Clone, Copy, Debug)]
-pub struct Member {
-    /// Its signed MAC.
-    pub mac: Mac,
-    /// Whether other stations may be behind it.
-    pub bridge: bool,
-}
+/// Verdicts on source addresses that are remembered.
+const VETTED: usize = 16;
 
 /// Who gets a frame from the port.
 #[derive(Clone, Copy, Debug)]
@@ -30,52 +31,84 @@ pub enum Receivers<'a> {
     All(&'a [PeerId]),
 }
 
+/// A frame and what is inside.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Its header and payload.
+    pub frame: Frame<'a>,
+    /// What the payload says.
+    pub inside: Inside,
+    /// As limits and flooding see it.
+    pub class: Class,
+}
+
+impl<'a> Parts<'a> {
+    /// Those of a frame whose header has been read.
+    #[must_use]
+    pub fn read(frame: Frame<'a>) -> Self {
+        let inside = Inside::look(frame.ethertype, frame.payload);
+        let class = match classify(frame.destination, frame.ethertype) {
+            Class::Multicast if inside.kind.is_nd() => Class::Nd,
+            class => class,
+        };
+        Self { frame, inside, class }
+    }
+}
+
 /// One network's switch as this node has it.
 #[derive(Debug)]
 pub struct Switch {
-    mac: Mac,
-    bridge: bool,
+    own: Member,
     /// Where stations are.
     pub fdb: Fdb,
     /// What may be flooded.
     pub storm: StormLimits,
     /// VLANs in which another bridge forwards for our LAN.
     pub blocked: HashSet<u16>,
+    /// Who makes guards and limits work.
+    pub offences: Offences,
+    addresses: Addresses,
+    resolutions: Resolutions,
     members: HashMap<PeerId, Member>,
     everyone: Vec<PeerId>,
     bridges: Vec<PeerId>,
+    /// Who last passed the guard with which source address.
+    vetted: [Option<(Owner, IpAddr)>; VETTED],
 }
 
 impl Switch {
-    /// With our signed MAC and our right.
+    /// With our signed MAC.
     #[must_use]
-    pub fn new(mac: Mac, bridge: bool, mut fdb: Fdb) -> Self {
+    pub fn new(mac: Mac, mut fdb: Fdb) -> Self {
         fdb.sign(mac, None);
         Self {
-            mac,
-            bridge,
+            own: Member { mac, ..Member::default() },
             fdb,
             storm: StormLimits::default(),
             blocked: HashSet::new(),
+            offences: Offences::default(),
+            addresses: Addresses::default(),
+            resolutions: Resolutions::default(),
             members: HashMap::new(),
             everyone: Vec::new(),
             bridges: Vec::new(),
+            vetted: [None; VETTED],
         }
     }
 
-    /// Replace this node's signed MAC and right.
-    pub fn set_own(&mut self, mac: Mac, bridge: bool) {
-        self.bridge = bridge;
-        if mac == self.mac {
-            return;
+    /// Replace what is signed to this node.
+    pub fn set_own(&mut self, own: Member) {
+        self.vetted = [None; VETTED];
+        self.addresses.replace(None, &self.own.addresses, &own.addresses);
+        if own.mac != self.own.mac {
+            self.fdb.unsign(self.own.mac);
+            // a member may have been refused this MAC while it was ours
+            for peer in &self.everyone {
+                self.fdb.sign_if_free(self.members[peer].mac, Some(*peer));
+            }
+            self.fdb.sign(own.mac, None);
         }
-        self.fdb.unsign(self.mac);
-        // a member may have been refused this MAC while it was ours
-        for peer in &self.everyone {
-            self.fdb.sign_if_free(self.members[peer].mac, Some(*peer));
-        }
-        self.mac = mac;
-        self.fdb.sign(mac, None);
+        self.own = own;
     }
 
     /// Whether it is known here.
@@ -92,15 +125,19 @@ impl Switch {
 
     /// Add or replace a member. If two claim one MAC, this node wins, else the later one.
     pub fn set_member(&mut self, peer: PeerId, member: Member) {
+        self.vetted = [None; VETTED];
+        let (mac, bridge) = (member.mac, member.bridge);
+        let before = self.members.get(&peer).map_or(&[][..], |one| &one.addresses);
+        self.addresses.replace(Some(peer), before, &member.addresses);
         match self.members.insert(peer, member) {
             None => self.everyone.push(peer),
-            Some(before) if before.mac != member.mac => self.unsign(peer, before.mac),
+            Some(before) if before.mac != mac => self.unsign(peer, before.mac),
             Some(_) => {}
         }
-        if member.mac != self.mac {
-            self.fdb.sign(member.mac, Some(peer));
+        if mac != self.own.mac {
+            self.fdb.sign(mac, Some(peer));
         }
-        if !member.bridge {
+        if !bridge {
             self.fdb.flush(Some(peer));
         }
         self.list_bridges();
@@ -109,28 +146,54 @@ impl Switch {
     /// Forget a member, what was learned behind it and what it has flooded.
     pub fn remove_member(&mut self, peer: PeerId) {
         if let Some(member) = self.members.remove(&peer) {
+            self.vetted = [None; VETTED];
             self.everyone.retain(|one| *one != peer);
             self.unsign(peer, member.mac);
             self.fdb.flush(Some(peer));
             self.storm.forget(Some(peer));
+            self.offences.forget(Some(peer));
+            self.addresses.replace(Some(peer), &member.addresses, &[]);
             self.list_bridges();
         }
     }
 
-    /// The guard: whether `source` may send a frame from `mac`.
-    #[must_use]
-    pub fn is_source_allowed(&self, mac: Mac, source: Owner) -> bool {
-        if let Some(owner) = self.fdb.signed_to(mac) {
-            return owner == source;
+    /// Replace the limits; all buckets are full again.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.vetted = [None; VETTED];
+        self.storm = StormLimits::new(limits);
+    }
+
+    /// The guard: whether `source` may send this.
+    ///
+    /// # Errors
+    ///
+    /// The reason why it may not.
+    pub fn judge(&mut self, parts: &Parts<'_>, source: Owner) -> Result<(), DropReason> {
+        let &Parts { frame, inside, .. } = parts;
+        let slot = match inside {
+            Inside { kind: Kind::Ip, sender: Some(address), .. } => {
+                Some((slot_of(source, address), Some((source, address))))
+            }
+            _ => None,
+        };
+        let is_vetted = slot.is_some_and(|(slot, who)| self.vetted[slot] == who);
+        if is_vetted && self.fdb.signed_to(frame.source) == Some(source) {
+            return Ok(());
         }
-        match self.storm.limits.guard {
-            GuardMode::Strict => false,
-            GuardMode::Off => true,
-            GuardMode::Default => match source {
-                None => self.bridge,
-                Some(peer) => self.members.get(&peer).is_some_and(|member| member.bridge),
-            },
+        let member = match source {
+            None => &self.own,
+            Some(peer) => self.members.get(&peer).ok_or(DropReason::NotAMember)?,
+        };
+        let Self { fdb, addresses, storm, .. } = self;
+        let judge = Judge { source, member, fdb, addresses, mode: storm.limits.guard };
+        if !judge.is_mac_allowed(frame.source) {
+            return Err(DropReason::SourceMac);
         }
+        judge.judge(&inside)?;
+        if let Some((slot, who)) = slot {
+            self.vetted[slot] = who;
+        }
+        Ok(())
     }
 
     /// Whether the loop guard keeps a frame out of the mesh. What we send to another signed MAC
@@ -138,14 +201,14 @@ impl Switch {
     #[must_use]
     pub fn is_blocked_from_port(&self, frame: &Frame<'_>) -> bool {
         self.blocked.contains(&frame.vlan)
-            && (frame.source != self.mac
+            && (frame.source != self.own.mac
                 || !matches!(self.fdb.signed_to(frame.destination), Some(Some(_))))
     }
 
     /// Whether the loop guard keeps a frame off our LAN.
     #[must_use]
     pub fn is_blocked_from_mesh(&self, frame: &Frame<'_>) -> bool {
-        self.blocked.contains(&frame.vlan) && frame.destination != self.mac
+        self.blocked.contains(&frame.vlan) && frame.destination != self.own.mac
     }
 
     /// The members that get a frame from the local port. A super-frame counts as the `frames` that
@@ -156,26 +219,28 @@ impl Switch {
     /// The reason why nobody gets it.
     pub fn from_port(
         &mut self,
-        frame: &Frame<'_>,
+        parts: &Parts<'_>,
         now: f64,
         frames: usize,
     ) -> Result<Receivers<'_>, DropReason> {
-        let class = classify(frame.destination);
-        let receivers = if class == Class::Unicast {
+        let &Parts { frame, class, .. } = parts;
+        if class == Class::Unicast {
             match self.fdb.lookup(frame.vlan, frame.destination, now) {
                 Some(None) => return Err(DropReason::SamePort),
                 Some(Some(peer)) => return Ok(Receivers::One(peer)),
                 None if self.bridges.is_empty() => return Err(DropReason::UnknownUnicast),
-                None => &self.bridges,
+                None => {}
             }
-        } else {
-            self.keep_link_local(class)?;
-            &self.everyone
-        };
-        if self.storm.allows(class, None, now, frames) {
-            Ok(Receivers::All(receivers))
-        } else {
-            Err(DropReason::Storm)
+        }
+        self.keep_link_local(class)?;
+        self.storm.judge(class, None, now, frames)?;
+        if class == Class::Unicast {
+            return Ok(Receivers::All(&self.bridges));
+        }
+        match self.find_owner(parts, now) {
+            Some(None) => Err(DropReason::SamePort),
+            Some(Some(owner)) => Ok(Receivers::One(owner)),
+            None => Ok(Receivers::All(&self.everyone)),
         }
     }
 
@@ -186,28 +251,61 @@ impl Switch {
     /// The reason why it does not.
     pub fn from_mesh(
         &mut self,
-        frame: &Frame<'_>,
+        parts: &Parts<'_>,
         source: PeerId,
         now: f64,
     ) -> Result<(), DropReason> {
-        let class = classify(frame.destination);
+        let &Parts { frame, class, .. } = parts;
         if class == Class::Unicast {
+            self.note_answer(parts);
             match self.fdb.lookup(frame.vlan, frame.destination, now) {
                 Some(None) => return Ok(()),
                 Some(Some(_)) => return Err(DropReason::SamePort),
-                None if !self.bridge => return Err(DropReason::UnknownUnicast),
+                None if !self.own.bridge => return Err(DropReason::UnknownUnicast),
                 None => {}
             }
-        } else {
-            self.keep_link_local(class)?;
         }
-        if self.storm.allows(class, Some(source), now, 1) { Ok(()) } else { Err(DropReason::Storm) }
+        self.keep_link_local(class)?;
+        self.storm.judge(class, Some(source), now, 1)
     }
 
     fn keep_link_local(&self, class: Class) -> Result<(), DropReason> {
         match class {
             Class::LinkLocal if !self.storm.limits.bpdu => Err(DropReason::LinkLocalGroup),
             _ => Ok(()),
+        }
+    }
+
+    /// The one that a request is for and that is to be asked alone.
+    fn find_owner(&mut self, parts: &Parts<'_>, now: f64) -> Option<Owner> {
+        let &Parts { frame, inside: Inside { kind, sender, target, .. }, class } = parts;
+        let is_request = match class {
+            Class::Arp => kind == Kind::ArpRequest && sender != target,
+            Class::Nd => kind == Kind::Solicitation,
+            _ => false,
+        };
+        let is_probe = sender.is_none_or(|one| one.is_unspecified());
+        if !is_request || is_probe || frame.header != HEADER_BYTES {
+            return None;
+        }
+        let target = target?;
+        let &[owner] = self.addresses.owners(target) else { return None };
+        if self.storm.limits.guard == GuardMode::Off {
+            return None;
+        }
+        self.resolutions.is_first(frame.source, target, now).then_some(owner)
+    }
+
+    /// A request is answered by a reply or an advertisement to who asked.
+    fn note_answer(&mut self, parts: &Parts<'_>) {
+        let Inside { kind, sender, target, .. } = parts.inside;
+        let about = match kind {
+            Kind::ArpOther => sender,
+            Kind::Advertisement => target,
+            _ => None,
+        };
+        if let Some(about) = about {
+            self.resolutions.answered(parts.frame.destination, about);
         }
     }
 
@@ -221,4 +319,14 @@ impl Switch {
         let members = &self.members;
         self.bridges = self.everyone.iter().copied().filter(|one| members[one].bridge).collect();
     }
+}
+
+/// Where the verdict on a source address is remembered.
+fn slot_of(source: Owner, address: IpAddr) -> usize {
+    let last = match address {
+        IpAddr::V4(address) => address.octets()[3],
+        IpAddr::V6(address) => address.octets()[15],
+    };
+    let number = source.map_or(0, |peer| peer.0 as usize + 1);
+    (number ^ usize::from(last)) % VETTED
 }

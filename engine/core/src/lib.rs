@@ -6,7 +6,9 @@
 //!
 //! * [`engine`] composes the parts and hands each command, frame and datagram to one of them;
 //! * [`switching`] judges each frame, both ways, for the networks of [`ports`]: [`forward`] decides
-//!   with [`fdb`] and [`limits`], [`own`] recognises our own datagrams, [`beacon`] frames of the loop guard, [`ethernet`] reads headers;
+//!   with [`fdb`] and [`limits`], [`own`] recognises our own datagrams, [`beacon`] frames of the
+//!   loop guard, [`ethernet`] reads headers and [`inside`] what is behind them, [`rights`] judges
+//!   that by signed [`addresses`], [`resolution`] knows whom to ask, [`offences`] names culprits;
 //! * [`send`] cuts and seals frames, [`held`] keeps those that cannot leave yet;
 //! * [`receive`] opens DATA, [`replay`] refuses what came before, [`fragments`] puts frames together;
 //! * [`capture`] keeps frames for whoever looks;
@@ -17,6 +19,7 @@
 //! * [`sink`] takes what comes out; [`collect`] is the one that queues it for callers without I/O.
 #![forbid(unsafe_code)]
 
+pub mod addresses;
 pub mod aead;
 pub mod beacon;
 pub mod bounds;
@@ -34,9 +37,11 @@ pub mod fragments;
 pub mod guard;
 pub mod header;
 pub mod held;
+pub mod inside;
 pub mod journal;
 pub mod limits;
 pub mod macs;
+pub mod offences;
 pub mod offload;
 pub mod own;
 pub mod peers;
@@ -45,6 +50,8 @@ pub mod random;
 pub mod receive;
 pub mod relay;
 pub mod replay;
+pub mod resolution;
+pub mod rights;
 pub mod send;
 pub mod sink;
 pub mod switching;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::drops::DropReason;
 use crate::ethernet::Class;
 use crate::fdb::Owner;
 
@@ -87,6 +88,12 @@ pub struct Limits {
     pub bpdu: bool,
     /// Who may use a MAC that is signed to nobody.
     pub guard: GuardMode,
+    /// Of those to everybody, ARP.
+    pub arp: Option<u32>,
+    /// Of those to groups, neighbour discovery.
+    pub nd: Option<u32>,
+    /// Of those to groups, mDNS, SSDP and LLMNR.
+    pub discovery: Option<u32>,
 }
 
 impl Default for Limits {
@@ -98,11 +105,14 @@ impl Default for Limits {
             unknown_unicast: rate,
             bpdu: false,
             guard: GuardMode::Default,
+            arp: rate,
+            nd: rate,
+            discovery: rate,
         }
     }
 }
 
-/// The limits of one network. At most four buckets for each source that floods.
+/// The limits of one network. At most seven buckets for each source that floods.
 #[derive(Clone, Debug, Default)]
 pub struct StormLimits {
     /// What they are made from.
@@ -121,18 +131,32 @@ impl StormLimits {
     ///
     /// `Unicast` stands for unknown unicast; a link-local group that may pass counts apart from,
     /// but like, other multicast.
-    pub fn allows(&mut self, class: Class, source: Owner, now: f64, frames: usize) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// The reason why it may not.
+    pub fn judge(
+        &mut self,
+        class: Class,
+        source: Owner,
+        now: f64,
+        frames: usize,
+    ) -> Result<(), DropReason> {
         let rate = match class {
             Class::Unicast => self.limits.unknown_unicast,
             Class::Broadcast => self.limits.broadcast,
+            Class::Arp => self.limits.arp,
+            Class::Nd => self.limits.nd,
+            Class::Discovery => self.limits.discovery,
             Class::Multicast | Class::LinkLocal => self.limits.multicast,
         };
-        let Some(rate) = rate else { return true };
+        let Some(rate) = rate else { return Ok(()) };
         if rate == 0 {
-            return false;
+            return Err(DropReason::ClassRefused);
         }
         let fresh = || TokenBucket::new(f64::from(rate), f64::from(rate) * f64::from(BURST_S), now);
-        self.buckets.entry((class, source)).or_insert_with(fresh).take_all(now, frames)
+        let bucket = self.buckets.entry((class, source)).or_insert_with(fresh);
+        if bucket.take_all(now, frames) { Ok(()) } else { Err(DropReason::Storm) }
     }
 
     /// A source has gone.
@@ -157,11 +181,13 @@ mod tests {
     fn classes_and_sources_are_limited_apart() {
         let limits = Limits { broadcast: Some(1), multicast: Some(0), ..Limits::default() };
         let mut storm = StormLimits::new(limits);
-        let passed = (0..9).filter(|_| storm.allows(Class::Broadcast, None, 1.0, 1)).count();
+        let passed = (0..9).filter(|_| storm.judge(Class::Broadcast, None, 1.0, 1).is_ok()).count();
         assert_eq!(passed, 2);
-        assert!(!storm.allows(Class::Multicast, None, 1.0, 1));
-        assert!(storm.allows(Class::Unicast, None, 1.0, 1));
+        assert_eq!(storm.judge(Class::Broadcast, None, 1.0, 1), Err(DropReason::Storm));
+        assert_eq!(storm.judge(Class::Multicast, None, 1.0, 1), Err(DropReason::ClassRefused));
+        assert_eq!(storm.judge(Class::Unicast, None, 1.0, 1), Ok(()));
+        assert_eq!(storm.judge(Class::Arp, None, 1.0, 1), Ok(()));
         storm.forget(None);
-        assert!(storm.allows(Class::Broadcast, None, 1.0, 1));
+        assert_eq!(storm.judge(Class::Broadcast, None, 1.0, 1), Ok(()));
     }
 }

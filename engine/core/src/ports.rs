@@ -6,11 +6,12 @@ use crate::command::PortOffloads;
 use crate::drops::DropReason;
 use crate::ethernet::Mac;
 use crate::fdb::{Fdb, Owner};
-use crate::forward::{Member, Switch};
+use crate::forward::Switch;
 use crate::held::HeldFrames;
 use crate::journal::Journal;
-use crate::limits::{Limits, StormLimits, TokenBucket};
+use crate::limits::{Limits, TokenBucket};
 use crate::peers::{Fingerprint, PeerId, Peers};
+use crate::rights::Member;
 
 /// Beacons told of one port; more are somebody's nonsense.
 const BEACONS_PER_SECOND: f64 = 64.0;
@@ -59,22 +60,14 @@ impl Ports {
     }
 
     /// Open a port, or change MAC, MTU and right of an open one.
-    pub fn open(
-        &mut self,
-        network: u64,
-        mac: Mac,
-        mtu: usize,
-        bridge: bool,
-        now: f64,
-        journal: &Journal,
-    ) {
+    pub fn open(&mut self, network: u64, own: Member, mtu: usize, now: f64, journal: &Journal) {
         let port = self.table.entry(network).or_insert_with(|| {
             let fdb = Fdb::new(journal.bounds.fdb_per_peer, journal.bounds.fdb_per_network);
-            let switch = Switch::new(mac, bridge, fdb);
+            let switch = Switch::new(own.mac, fdb);
             let beacons = TokenBucket::new(BEACONS_PER_SECOND, BEACON_BURST, now);
             Port { switch, mtu, offloads: PortOffloads::default(), beacons }
         });
-        port.switch.set_own(mac, bridge);
+        port.switch.set_own(own);
         port.mtu = mtu;
     }
 
@@ -142,7 +135,7 @@ impl Ports {
     /// Replace the limits; all buckets are full again.
     pub fn set_limits(&mut self, network: u64, limits: Limits) {
         if let Some(port) = self.table.get_mut(&network) {
-            port.switch.storm = StormLimits::new(limits);
+            port.switch.set_limits(limits);
         }
     }
 

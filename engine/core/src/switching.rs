@@ -6,7 +6,8 @@ use crate::command::PortOffloads;
 use crate::drops::DropReason;
 use crate::ethernet::Frame;
 use crate::fdb::{Learned, Owner};
-use crate::forward::Receivers;
+use crate::forward::{Parts, Receivers};
+use crate::inside::Kind;
 use crate::journal::Journal;
 use crate::offload::checksum::{complete_at, find_in_packet, find_segment};
 use crate::offload::split::Split;
@@ -116,18 +117,25 @@ impl Switching {
             FrameMeta { open_checksum: None, gso: Some(_) } => return Err(DropReason::BadOffload),
             FrameMeta { open_checksum: None, gso: None } => {}
         }
-        let frame = judge(port, &[], bytes, longest)?;
-        if own.is_own(&frame) {
+        let parts = judge(port, &[], bytes, longest)?;
+        if own.is_own(&parts.frame) {
             return Err(DropReason::OwnDatagram);
         }
-        if is_ours(&frame) {
-            return receive_beacon(port, network, &frame, now, &mut sender.journal);
+        if is_ours(&parts.frame) {
+            return receive_beacon(port, network, &parts.frame, now, &mut sender.journal);
         }
-        if port.switch.is_blocked_from_port(&frame) {
+        if port.switch.is_blocked_from_port(&parts.frame) {
             return Err(DropReason::LoopBlocked);
         }
-        admit(port, network, &frame, None, now, &sender.peers, &mut sender.journal)?;
-        let receivers = port.switch.from_port(&frame, now, frames)?;
+        let register = Register { network, source: None, parts: &parts, now };
+        register.admit(port, &sender.peers, &mut sender.journal)?;
+        let receivers = match port.switch.from_port(&parts, now, frames) {
+            Ok(receivers) => receivers,
+            Err(reason) => {
+                register.note(reason, port, &sender.peers, &mut sender.journal);
+                return Err(reason);
+            }
+        };
         if captures.is_on() {
             let all = match &receivers {
                 Receivers::One(peer) => std::slice::from_ref(peer),
@@ -201,7 +209,8 @@ impl Switching {
         if !port.switch.is_member(peer) {
             return Err(DropReason::NotAMember);
         }
-        let frame = judge(port, head, body, head.len() + body.len())?;
+        let parts = judge(port, head, body, head.len() + body.len())?;
+        let frame = &parts.frame;
         let mut open = None;
         if is_open {
             let segment = find_in_packet(frame.ethertype, frame.payload);
@@ -209,14 +218,18 @@ impl Switching {
             found.start += frame.header as u16;
             open = Some(found);
         }
-        if self.own.is_own(&frame) || is_ours(&frame) {
+        if self.own.is_own(frame) || is_ours(frame) {
             return Err(DropReason::OwnDatagram);
         }
-        admit(port, network, &frame, Some(peer), now, peers, journal)?;
-        if port.switch.is_blocked_from_mesh(&frame) {
+        let register = Register { network, source: Some(peer), parts: &parts, now };
+        register.admit(port, peers, journal)?;
+        if port.switch.is_blocked_from_mesh(frame) {
             return Err(DropReason::LoopBlocked);
         }
-        port.switch.from_mesh(&frame, peer, now)?;
+        if let Err(reason) = port.switch.from_mesh(&parts, peer, now) {
+            register.note(reason, port, peers, journal);
+            return Err(reason);
+        }
         Ok(Accepted { open_checksum: open, offloads: port.offloads })
     }
 }
@@ -265,9 +278,13 @@ fn judge<'a>(
     head: &[u8],
     body: &'a [u8],
     length: usize,
-) -> Result<Frame<'a>, DropReason> {
+) -> Result<Parts<'a>, DropReason> {
     let frame = Frame::parse(head, body).ok_or(DropReason::BadFrame)?;
-    if length > port.mtu + frame.header { Err(DropReason::BadFrame) } else { Ok(frame) }
+    if length > port.mtu + frame.header {
+        Err(DropReason::BadFrame)
+    } else {
+        Ok(Parts::read(frame))
+    }
 }
 
 /// A frame of the loop guard ends here.
@@ -286,28 +303,77 @@ fn receive_beacon(
     Ok(())
 }
 
-/// Guard a source MAC and learn it.
-fn admit(
-    port: &mut Port,
+/// One frame on its way past the guard and into the FDB.
+struct Register<'a> {
     network: u64,
-    frame: &Frame<'_>,
     source: Owner,
+    parts: &'a Parts<'a>,
     now: f64,
-    peers: &Peers,
-    journal: &mut Journal,
-) -> Result<(), DropReason> {
-    if !port.switch.is_source_allowed(frame.source, source) {
-        return Err(DropReason::SourceMac);
-    }
-    match port.switch.fdb.learn(frame.vlan, frame.source, source, now) {
-        Learned::Full => journal.drop(DropReason::FdbFull),
-        learned @ (Learned::New | Learned::Moved) => {
-            let peer = source.map(|id| peers[id].fingerprint);
-            let moved = learned == Learned::Moved;
-            let (vlan, mac) = (frame.vlan, frame.source);
-            journal.tell(peer, Upcall::MacLearned { network, vlan, mac, peer, moved });
+}
+
+impl Register<'_> {
+    /// Guard a frame and learn where its source is.
+    fn admit(
+        &self,
+        port: &mut Port,
+        peers: &Peers,
+        journal: &mut Journal,
+    ) -> Result<(), DropReason> {
+        let &Self { network, source, parts, now } = self;
+        if let Err(reason) = port.switch.judge(parts, source) {
+            self.note(reason, port, peers, journal);
+            return Err(reason);
         }
-        Learned::Refreshed | Learned::Ignored => {}
+        let (vlan, mac) = (parts.frame.vlan, parts.frame.source);
+        match port.switch.fdb.learn(vlan, mac, source, now) {
+            learned @ (Learned::New | Learned::Moved) => {
+                let peer = source.map(|id| peers[id].fingerprint);
+                let moved = learned == Learned::Moved;
+                journal.tell(peer, Upcall::MacLearned { network, vlan, mac, peer, moved });
+            }
+            Learned::Full => self.unlearned(DropReason::FdbFull, port, peers, journal),
+            Learned::Damped => self.unlearned(DropReason::MacFlapping, port, peers, journal),
+            Learned::Refreshed | Learned::Ignored => {}
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// The frame goes on, but its source was not learned.
+    #[cold]
+    fn unlearned(&self, reason: DropReason, port: &mut Port, peers: &Peers, journal: &mut Journal) {
+        journal.drop(reason);
+        self.note(reason, port, peers, journal);
+    }
+
+    /// If it is the sender's fault, he gets a name.
+    #[cold]
+    fn note(&self, reason: DropReason, port: &mut Port, peers: &Peers, journal: &mut Journal) {
+        let &Self { network, source, parts, now } = self;
+        if !is_offence(reason) {
+            return;
+        }
+        let Some(times) = port.switch.offences.note(source, reason, now) else { return };
+        let inside = &parts.inside;
+        let address =
+            if inside.kind == Kind::Advertisement { inside.target } else { inside.sender };
+        let peer = source.map(|id| peers[id].fingerprint);
+        let (vlan, mac) = (parts.frame.vlan, parts.frame.source);
+        journal.tell(peer, Upcall::Offence { network, peer, reason, vlan, mac, address, times });
+    }
+}
+
+/// Reasons for which the source of a frame is named.
+fn is_offence(reason: DropReason) -> bool {
+    matches!(
+        reason,
+        DropReason::SourceMac
+            | DropReason::SourceIp
+            | DropReason::ArpGuard
+            | DropReason::NdGuard
+            | DropReason::RaGuard
+            | DropReason::DhcpGuard
+            | DropReason::Storm
+            | DropReason::FdbFull
+            | DropReason::MacFlapping
+    )
 }

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use crate::beacon::Nonce;
 use crate::bounds::Bounds;
+use crate::drops::DropReason;
 use crate::endpoint::Path;
 use crate::ethernet::Mac;
 use crate::peers::Fingerprint;
@@ -79,6 +80,23 @@ pub enum Upcall {
         vlan: u16,
         /// What it said.
         nonce: Nonce,
+    },
+    /// A guard or limit stopped a frame.
+    Offence {
+        /// Of which port.
+        network: u64,
+        /// From whom; `None`: from our own port.
+        peer: Option<Fingerprint>,
+        /// Why.
+        reason: DropReason,
+        /// VID.
+        vlan: u16,
+        /// Where the frame said it came from.
+        mac: Mac,
+        /// The IP address that it claimed to be from, or told of.
+        address: Option<IpAddr>,
+        /// How often so far.
+        times: u64,
     },
     /// A send counter passed 2^31.
     KeySpent {

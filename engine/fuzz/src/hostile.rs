@@ -16,6 +16,7 @@ use l2mesh_core::header::{OVERHEAD, data_word, flag, piece_head, relay_head};
 use l2mesh_core::offload::split::Split;
 use l2mesh_core::offload::virtio;
 use l2mesh_core::random::Random;
+use l2mesh_core::rights::Member;
 use l2mesh_core::sink::{FrameMeta, GsoKind, MAX_TRAIN, MAX_TRAIN_BYTES};
 use l2mesh_core::{Endpoint, Engine, Path};
 
@@ -157,7 +158,7 @@ impl World {
         };
         let on = input.coin();
         let offloads = PortOffloads { checksum: on, tso: on, uso: on };
-        world.order(Command::OpenPort { network: NETWORK, mac: OURS, mtu: MTU, bridge });
+        world.order(Command::OpenPort { network: NETWORK, own: member(OURS, bridge), mtu: MTU });
         world.order(Command::SetPortOffloads { network: NETWORK, offloads });
         world.order(Command::SetUnderlay { port: 9993, addresses: vec![[10, 0, 0, 1].into()] });
         world.order(Command::SetGuard {
@@ -183,7 +184,11 @@ impl World {
     fn welcome(&mut self, peer: Peer, mac: Mac, bridge: bool) {
         let (name, session) = (peer.name(), SESSION);
         let path = Some(Path { endpoint: peer.endpoint(), relay: 0 });
-        self.order(Command::SetMember { network: NETWORK, peer: name, mac, bridge });
+        self.order(Command::SetMember {
+            network: NETWORK,
+            peer: name,
+            member: member(mac, bridge),
+        });
         self.order(Command::SetPath { peer: name, path, size: 1472 });
         for network in [0, NETWORK] {
             let (index, material) = (peer.index(network), peer.material());
@@ -429,4 +434,8 @@ fn check_delivery(frame: &[u8], meta: FrameMeta) -> usize {
     let split = Split::plan(frame, gso, open, usize::MAX).expect("a super-frame");
     assert!(split.stride() <= MTU + 22 && split.count() <= 64);
     split.count()
+}
+
+fn member(mac: Mac, bridge: bool) -> Member {
+    Member { mac, bridge, ..Member::default() }
 }

@@ -15,6 +15,7 @@ use l2mesh_core::bounds::Bounds;
 use l2mesh_core::command::Command;
 use l2mesh_core::limits::Limits;
 use l2mesh_core::random::System;
+use l2mesh_core::rights::Member;
 use l2mesh_core::{Endpoint, Engine, Path};
 use l2mesh_io::tap::{self, TapOffloads};
 use l2mesh_io::{Options, Runner};
@@ -23,6 +24,10 @@ const NETWORK: u64 = 7;
 
 fn material(cipher: Cipher, side: u8) -> KeyMaterial {
     KeyMaterial { cipher, key: [side + 1; 32].into(), salt: [side; 4] }
+}
+
+fn member(side: u8) -> Member {
+    Member { mac: mac(side), ..Member::default() }
 }
 
 fn mac(side: u8) -> [u8; 6] {
@@ -55,9 +60,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut runner = Runner::start(engine, &[socket.as_raw_fd()], options)?;
     let limits = Limits { broadcast: None, multicast: None, ..Limits::default() };
     for command in [
-        Command::OpenPort { network: NETWORK, mac: mac(side), mtu: 9000, bridge: false },
+        Command::OpenPort { network: NETWORK, own: member(side), mtu: 9000 },
         Command::SetLimits { network: NETWORK, limits },
-        Command::SetMember { network: NETWORK, peer, mac: mac(theirs), bridge: false },
+        Command::SetMember { network: NETWORK, peer, member: member(theirs) },
         Command::SetPath { peer, path: Some(Path { endpoint, relay: 0 }), size: bytes },
         Command::InstallReceive {
             peer,

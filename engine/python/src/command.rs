@@ -8,6 +8,7 @@ use l2mesh_core::capture::Sides;
 use l2mesh_core::command::{Command, PortOffloads};
 use l2mesh_core::limits::{GuardMode, Limits};
 use l2mesh_core::peers::Fingerprint;
+use l2mesh_core::rights::Member;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use zeroize::Zeroizing;
@@ -93,12 +94,9 @@ fn read_port_command(kind: &str, from: &Bound<'_, PyAny>) -> PyResult<Command> {
     let field = |name: &str| from.getattr(name);
     let network: u64 = field("network")?.extract()?;
     Ok(match kind {
-        "OpenPort" => Command::OpenPort {
-            network,
-            mac: bytes(from, "mac")?,
-            mtu: field("mtu")?.extract()?,
-            bridge: field("bridge")?.extract()?,
-        },
+        "OpenPort" => {
+            Command::OpenPort { network, own: read_member(from)?, mtu: field("mtu")?.extract()? }
+        }
         "ClosePort" => Command::ClosePort { network },
         "SetPortOffloads" => {
             let offloads = field("offloads")?;
@@ -107,12 +105,9 @@ fn read_port_command(kind: &str, from: &Bound<'_, PyAny>) -> PyResult<Command> {
                 PortOffloads { checksum: flag("checksum")?, tso: flag("tso")?, uso: flag("uso")? };
             Command::SetPortOffloads { network, offloads }
         }
-        "SetMember" => Command::SetMember {
-            network,
-            peer: bytes(from, "peer")?,
-            mac: bytes(from, "mac")?,
-            bridge: field("bridge")?.extract()?,
-        },
+        "SetMember" => {
+            Command::SetMember { network, peer: bytes(from, "peer")?, member: read_member(from)? }
+        }
         "RemoveMember" => Command::RemoveMember { network, peer: bytes(from, "peer")? },
         "FlushPeer" => Command::FlushPeer { network, peer: optional_bytes(from, "peer")? },
         "StartCapture" => {
@@ -134,6 +129,27 @@ fn read_port_command(kind: &str, from: &Bound<'_, PyAny>) -> PyResult<Command> {
     })
 }
 
+fn read_member(from: &Bound<'_, PyAny>) -> PyResult<Member> {
+    let right = |name: &str| from.getattr(name)?.extract::<bool>();
+    let mut addresses = Vec::new();
+    for one in from.getattr("addresses")?.try_iter()? {
+        let one = one?;
+        let octets: &[u8] = one.extract()?;
+        addresses.push(match octets.len() {
+            4 => IpAddr::from(sized::<4>(&one, "address")?),
+            _ => IpAddr::from(sized::<16>(&one, "address")?),
+        });
+    }
+    Ok(Member {
+        mac: bytes(from, "mac")?,
+        bridge: right("bridge")?,
+        router: right("router")?,
+        dhcp: right("dhcp")?,
+        ra: right("ra")?,
+        addresses,
+    })
+}
+
 fn read_limits(from: &Bound<'_, PyAny>) -> PyResult<Limits> {
     let rate = |name: &str| -> PyResult<Option<u32>> {
         let rate: Option<i64> = from.getattr(name)?.extract()?;
@@ -144,6 +160,9 @@ fn read_limits(from: &Bound<'_, PyAny>) -> PyResult<Limits> {
         broadcast: rate("broadcast")?,
         multicast: rate("multicast")?,
         unknown_unicast: rate("unknown_unicast")?,
+        arp: rate("arp")?,
+        nd: rate("nd")?,
+        discovery: rate("discovery")?,
         bpdu: from.getattr("bpdu")?.extract()?,
         guard: match guard.as_str() {
             "strict" => GuardMode::Strict,

@@ -1,5 +1,7 @@
 //! Outputs, upcalls and tables: into the named tuples of the interface.
 
+use std::net::IpAddr;
+
 use l2mesh_core::capture::{Captured, Side};
 use l2mesh_core::collect::Output;
 use l2mesh_core::peers::Activity;
@@ -77,6 +79,17 @@ pub(crate) fn make_upcall<'py>(py: Python<'py>, from: &Upcall) -> PyResult<Bound
         }
         Upcall::BeaconHeard { network, vlan, nonce } => {
             classes.beacon_heard.bind(py).call1((*network, *vlan, PyBytes::new(py, nonce)))
+        }
+        Upcall::Offence { network, peer, reason, vlan, mac, address, times } => {
+            let peer = peer.as_ref().map(|peer| PyBytes::new(py, peer));
+            let address = match address {
+                None => PyBytes::new(py, &[]),
+                Some(IpAddr::V4(address)) => PyBytes::new(py, &address.octets()),
+                Some(IpAddr::V6(address)) => PyBytes::new(py, &address.octets()),
+            };
+            let reason = classes.drop_reason.bind(py).call1((reason.name(),))?;
+            let mac = PyBytes::new(py, mac);
+            classes.offence.bind(py).call1((*network, peer, reason, *vlan, mac, address, *times))
         }
         Upcall::KeySpent { peer, session } => {
             classes.key_spent.bind(py).call1((PyBytes::new(py, peer), *session))

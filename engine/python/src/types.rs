@@ -35,6 +35,7 @@ classes! {
     key_spent: "KeySpent",
     mac_learned: "MacLearned",
     need_session: "NeedSession",
+    offence: "Offence",
     offload: "Offload",
     path: "Path",
     session_confirmed: "SessionConfirmed",

@@ -23,13 +23,15 @@ from l2mesh.datapath.reference.peers import Peer, Peers
 from l2mesh.switch.ethernet import HEADER_BYTES
 from l2mesh.switch.fdb import Fdb
 from l2mesh.switch.forward import Member, Switch
-from l2mesh.switch.limits import StormLimits, TokenBucket
+from l2mesh.switch.limits import TokenBucket
 
 BEACONS_PER_SECOND: Final = 64
 """From one port; more are somebody's nonsense."""
 BEACON_BURST: Final = 128
 
 _NONE: Final = PortOffloads()
+MAX_VETTED: Final = 4096
+"""Source addresses remembered, of one port."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,17 +53,20 @@ class Port:
     """A member's signed MAC | ours -> the member: frames that surely go to it alone."""
     inward: dict[bytes, Peer] = field(default_factory=dict)
     """Our signed MAC | a member's -> the member: frames that, from it, surely go to our port."""
+    vetted: dict[bytes, Peer | None] = field(default_factory=dict)
+    """Source IP address -> who last passed the guard with it (None: this node)."""
 
     def refresh(self) -> None:
         """Make the express tables anew."""
-        own = self.switch.mac
+        own = self.switch.own.mac
+        self.vetted.clear()
         signed = [(mac, owner) for mac, owner in self.switch.fdb.static.items() if owner]
         self.outward = {mac + own: self.peers[owner] for mac, owner in signed}
         self.inward = {own + mac: self.peers[owner] for mac, owner in signed}
 
     def refresh_mac(self, mac: bytes) -> None:
         """Bring the express tables up to date about one MAC that is, or was, signed to somebody."""
-        own, owner = self.switch.mac, self.switch.fdb.static.get(mac)
+        own, owner = self.switch.own.mac, self.switch.fdb.static.get(mac)
         if owner:
             self.outward[mac + own] = self.inward[own + mac] = self.peers[owner]
         else:
@@ -86,12 +91,13 @@ class Ports:
     def open(self, command: OpenPort, now: float) -> None:
         """Open a port, or change MAC, MTU and right of an open one."""
         port = self.table.get(command.network)
+        own = _signed(command)
         if port is None:
             fdb = Fdb(self._bounds.fdb_per_peer, self._bounds.fdb_per_network)
-            switch = Switch(command.mac, fdb, bridge=command.bridge)
             beacons = TokenBucket(BEACONS_PER_SECOND, BEACON_BURST, now)
+            switch = Switch(own, fdb)
             port = self.table[command.network] = Port(command.network, switch, 0, 0, beacons)
-        port.switch.set_own(command.mac, bridge=command.bridge)
+        port.switch.set_own(own)
         port.mtu = command.mtu
         port.untagged_max = command.mtu + HEADER_BYTES
         port.refresh()
@@ -120,7 +126,8 @@ class Ports:
             peer = port.peers[command.peer] = self._peers.obtain(command.peer)
             peer.memberships += 1
         before = port.switch.members.get(command.peer)
-        port.switch.set_member(command.peer, Member(command.mac, command.bridge))
+        port.switch.set_member(command.peer, _signed(command))
+        port.vetted.clear()
         port.refresh_mac(command.mac)
         if before is not None:
             port.refresh_mac(before.mac)
@@ -132,6 +139,7 @@ class Ports:
             return
         mac = port.switch.members[command.peer].mac
         port.switch.remove_member(command.peer)
+        port.vetted.clear()
         peer = port.peers.pop(command.peer)
         port.refresh_mac(mac)
         self._part(peer, command.network, DropReason.NOT_A_MEMBER, now)
@@ -152,7 +160,8 @@ class Ports:
         """Replace the limits; all buckets are full again."""
         port = self.table.get(command.network)
         if port is not None:
-            port.switch.storm = StormLimits(command.limits)
+            port.switch.set_limits(command.limits)
+            port.vetted.clear()
 
     def expire(self, now: float) -> None:
         """Age the FDBs."""
@@ -178,3 +187,15 @@ class Ports:
         self._held.drop(peer, network, reason, now)
         peer.memberships -= 1
         self._peers.release(peer)
+
+
+def _signed(command: OpenPort | SetMember) -> Member:
+    """What a controller has signed to a member, or to this node."""
+    return Member(
+        mac=command.mac,
+        bridge=command.bridge,
+        router=command.router,
+        dhcp=command.dhcp,
+        ra=command.ra,
+        addresses=command.addresses,
+    )

@@ -1,8 +1,9 @@
 """What happens to one frame, in the order of section 10: from the port, and from the mesh.
 
-Frames between two signed MACs that need no other look (untagged IPv4 or IPv6 of right length, not
-one of our own outer datagrams) take the express way; the result is that of the long one, which all
-frames of a network take while it is captured.
+Frames between two signed MACs that need no other look (untagged IPv4 or IPv6 of right length, from
+an address that has passed the guard, neither DHCP nor one of our own outer datagrams) take the
+express way; the result is that of the long one, which all frames of a network take while it is
+captured.
 """
 
 from collections import deque
@@ -15,6 +16,7 @@ from l2mesh.datapath.interface import (
     Deliver,
     DropReason,
     MacLearned,
+    Offence,
     Offload,
     Output,
     SetUnderlay,
@@ -23,7 +25,7 @@ from l2mesh.datapath.interface import (
 from l2mesh.datapath.reference.capture import Captures
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.peers import Peer
-from l2mesh.datapath.reference.ports import Port, Ports
+from l2mesh.datapath.reference.ports import MAX_VETTED, Port, Ports
 from l2mesh.datapath.reference.send import Sender
 from l2mesh.datapath.reference.superframe.coalesce import Coalescer
 from l2mesh.datapath.reference.superframe.split import SuperFrame, parse_superframe
@@ -31,15 +33,39 @@ from l2mesh.datapath.reference.upcalls import Upcalls
 from l2mesh.switch.beacon import emit_notice, is_ours, parse_beacon
 from l2mesh.switch.checksum import complete_at, complete_checksum, find_segment
 from l2mesh.switch.ethernet import Header, parse_header
-from l2mesh.switch.fdb import Learned
+from l2mesh.switch.fdb import NOBODY, Learned, Owner
+from l2mesh.switch.forward import Frame, read_frame
+from l2mesh.switch.inside import Kind
 from l2mesh.switch.own import OwnDatagrams
 
 _new = tuple.__new__  # a NamedTuple made without its own __new__ takes half the time
-_PROTOCOL_AT: Final = {b"\x08\x00": 23, b"\x86\xdd": 20}
-"""Ethertype of an untagged frame -> where its IP header names the next protocol."""
-_UDP: Final = 17
 MAX_NOTICES: Final = 1024
 """Written for one command."""
+_IPV4: Final = b"\x08\x00"
+_IPV6: Final = b"\x86\xdd"
+_PLAIN_IPV4: Final = 0x45
+"""Version 4, and no options."""
+_TCP: Final = b"\x06"
+_UDP: Final = b"\x11"
+_DHCP4: Final = frozenset({b"\x00\x43", b"\x00\x44"})
+_DHCP6: Final = frozenset({b"\x02\x22", b"\x02\x23"})
+_OFFENCES: Final = frozenset(
+    {
+        DropReason.SOURCE_MAC,
+        DropReason.SOURCE_IP,
+        DropReason.ARP_GUARD,
+        DropReason.ND_GUARD,
+        DropReason.RA_GUARD,
+        DropReason.DHCP_GUARD,
+        DropReason.STORM,
+    }
+)
+"""Reasons for which the source of a dropped frame is named."""
+_UNLEARNED: Final = {
+    Learned.FULL: DropReason.FDB_FULL,
+    Learned.DAMPED: DropReason.MAC_FLAPPING,
+}
+"""Those of a frame that went on, but whose source was not learned."""
 
 
 class Switching:
@@ -98,13 +124,7 @@ class Switching:
             capture.see(CaptureSide.PORT, frame, now)
         elif port is not None and offload is None and length <= port.untagged_max:
             peer = port.outward.get(frame[:12])
-            at = _PROTOCOL_AT.get(frame[12:14]) if peer is not None else None
-            if (
-                peer is not None
-                and at is not None
-                and length > at
-                and (frame[at] != _UDP or not self._own.is_own(frame))
-            ):
+            if peer is not None and self._is_plain(port, frame, None):
                 self._sender.send_frame(peer, network, frame, now)
                 return
         reason = (
@@ -114,6 +134,25 @@ class Switching:
             counters.drop(reason)
             if self._captures and (capture := self._captures.get(network)) is not None:
                 capture.see(CaptureSide.DROPS, frame, now, reason=reason)
+
+    def _is_plain(self, port: Port, frame: bytes, source: Peer | None) -> bool:
+        """Whether a frame from `source` between two signed MACs needs no further look."""
+        if frame[12:14] == _IPV4:
+            address, protocol = frame[26:30], frame[23:24]
+            if protocol == _UDP and (
+                frame[14] != _PLAIN_IPV4 or frame[36:38] in _DHCP4 or self._own.is_own(frame)
+            ):
+                return False
+        elif frame[12:14] == _IPV6:
+            address, protocol = frame[22:38], frame[20:21]
+            if protocol == _UDP:
+                if frame[56:58] in _DHCP6 or self._own.is_own(frame):
+                    return False
+            elif protocol != _TCP:
+                return False
+        else:
+            return False
+        return port.vetted.get(address, NOBODY) is source
 
     def _forward(
         self, port: Port, frame: bytes, offload: Offload | None, now: float
@@ -165,19 +204,21 @@ class Switching:
     def _find_receivers(
         self, port: Port, frame: bytes, now: float, whole: SuperFrame | None
     ) -> tuple[bytes, ...] | DropReason:
-        header = _judge(port, frame, whole.longest() if whole else len(frame))
-        if header is None:
+        parts = _judge(port, frame, whole.longest() if whole else len(frame))
+        if parts is None:
             return DropReason.BAD_FRAME
         if self._own.is_own(frame):
             return DropReason.OWN_DATAGRAM
-        if is_ours(frame[:6], header):
-            return self._receive_beacon(port, frame, header, now)
-        if port.switch.is_blocked_from_port(header.vlan, frame[:6], frame[6:12]):
+        if is_ours(parts.destination, parts.header):
+            return self._receive_beacon(port, frame, parts.header, now)
+        if port.switch.is_blocked_from_port(parts):
             return DropReason.LOOP_BLOCKED
-        if not self._admit(port, header.vlan, frame[6:12], None, now):
-            return DropReason.SOURCE_MAC
         frames = whole.count(whole.gso_size) if whole else 1
-        return port.switch.from_port(header.vlan, frame[:6], now, frames)
+        reason = self._admit(port, parts, None, now)
+        receivers = reason or port.switch.from_port(parts, now, frames)
+        if isinstance(receivers, DropReason):
+            self._note_offence(port, parts, None, receivers, now)
+        return receivers
 
     def _receive_beacon(
         self, port: Port, frame: bytes, header: Header, now: float
@@ -210,16 +251,13 @@ class Switching:
         ):
             if port.offloads.checksum and self.join(network, frame, is_open=is_open):
                 return True
-            if (
-                (at := _PROTOCOL_AT.get(frame[12:14])) is not None
-                and length > at
-                and (frame[at] != _UDP or not self._own.is_own(frame))
-                and (not is_open or find_segment(frame) is not None)
+            if self._is_plain(port, frame, peer) and (
+                not is_open or find_segment(frame) is not None
             ):
                 self._deliver(port, frame, is_open=is_open)
                 return True
         source = peer.fingerprint
-        reason = self._from_mesh(port, source, frame, now, is_open=is_open)
+        reason = self._from_mesh(port, peer, frame, now, is_open=is_open)
         if port is None or reason is not None:
             reason = reason or DropReason.NO_PORT
             self._counters.drop(reason)
@@ -232,24 +270,28 @@ class Switching:
         return False
 
     def _from_mesh(
-        self, port: Port | None, source: bytes, frame: bytes, now: float, *, is_open: bool
+        self, port: Port | None, peer: Peer, frame: bytes, now: float, *, is_open: bool
     ) -> DropReason | None:
         if port is None:
             return DropReason.NO_PORT
+        source = peer.fingerprint
         if source not in port.peers:
             return DropReason.NOT_A_MEMBER
-        header = _judge(port, frame, len(frame))
-        if header is None:
+        parts = _judge(port, frame, len(frame))
+        if parts is None:
             return DropReason.BAD_FRAME
         if is_open and find_segment(frame) is None:
             return DropReason.BAD_OFFLOAD
-        if self._own.is_own(frame) or is_ours(frame[:6], header):
+        if self._own.is_own(frame) or is_ours(parts.destination, parts.header):
             return DropReason.OWN_DATAGRAM
-        if not self._admit(port, header.vlan, frame[6:12], source, now):
-            return DropReason.SOURCE_MAC
-        if port.switch.is_blocked_from_mesh(header.vlan, frame[:6]):
+        reason = self._admit(port, parts, peer, now)
+        if reason is None and port.switch.is_blocked_from_mesh(parts):
             return DropReason.LOOP_BLOCKED
-        return port.switch.from_mesh(header.vlan, frame[:6], source, now)
+        if reason is None:
+            reason = port.switch.from_mesh(parts, source, now)
+        if reason is not None:
+            self._note_offence(port, parts, source, reason, now)
+        return reason
 
     def _deliver(self, port: Port, frame: bytes, *, is_open: bool) -> None:
         """Write to a port, merged with what else is in the batch if its reader understands that."""
@@ -299,22 +341,48 @@ class Switching:
 
     # --- both -----------------------------------------------------------------------------------
 
-    def _admit(self, port: Port, vlan: int, mac: bytes, source: bytes | None, now: float) -> bool:
-        """Guard a source MAC and learn it."""
-        if not port.switch.is_source_allowed(mac, source):
-            return False
+    def _admit(self, port: Port, frame: Frame, peer: Peer | None, now: float) -> DropReason | None:
+        """Guard a frame and learn where its source is; `peer` None: it came from the port."""
+        source = peer.fingerprint if peer is not None else None
+        reason = port.switch.judge(frame, source)
+        if reason is not None:
+            return reason
+        if frame.inside.kind is Kind.IP:
+            if len(port.vetted) >= MAX_VETTED:
+                port.vetted.clear()
+            port.vetted[frame.inside.sender] = peer
+        vlan, mac = frame.header.vlan, frame.source
         learned = port.switch.fdb.learn(vlan, mac, source, now)
-        if learned is Learned.FULL:
-            self._counters.drop(DropReason.FDB_FULL)
-        elif learned is Learned.NEW or learned is Learned.MOVED:
+        if learned is Learned.NEW or learned is Learned.MOVED:
             moved = learned is Learned.MOVED
             self._upcalls.push_event(MacLearned(port.network, vlan, mac, source, moved))
-        return True
+        elif learned in _UNLEARNED:
+            self._counters.drop(_UNLEARNED[learned])
+            self._tell_offence(port, frame, source, _UNLEARNED[learned], now)
+        return None
+
+    def _note_offence(
+        self, port: Port, frame: Frame, source: Owner, reason: DropReason, now: float
+    ) -> None:
+        """A frame is dropped; if that is its sender's fault, he gets a name."""
+        if reason in _OFFENCES:
+            self._tell_offence(port, frame, source, reason, now)
+
+    def _tell_offence(
+        self, port: Port, frame: Frame, source: Owner, reason: DropReason, now: float
+    ) -> None:
+        times = port.switch.offences.note(source, reason, now)
+        if times is not None:
+            inside = frame.inside
+            address = inside.target if inside.kind is Kind.ADVERTISEMENT else inside.sender
+            mac, vlan = frame.source, frame.header.vlan
+            upcall = Offence(port.network, source, reason, vlan, mac, address, times)
+            self._upcalls.push_event(upcall)
 
 
-def _judge(port: Port, frame: bytes, length: int) -> Header | None:
-    """The header of a frame that is neither a runt nor a giant; `length` is that of a segment."""
+def _judge(port: Port, frame: bytes, length: int) -> Frame | None:
+    """The parts of a frame that is neither a runt nor a giant; `length` is that of a segment."""
     header = parse_header(frame)
     if header is None or length - header.payload > port.mtu:
         return None
-    return header
+    return read_frame(frame, header)

@@ -17,6 +17,7 @@ from l2mesh.datapath.interface import (
     KeySpent,
     MacLearned,
     NeedSession,
+    Offence,
     SessionConfirmed,
     SourceSeen,
     Upcall,
@@ -24,7 +25,7 @@ from l2mesh.datapath.interface import (
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
 
-Event = NeedSession | SourceSeen | MacLearned | BeaconHeard | KeySpent
+Event = NeedSession | SourceSeen | MacLearned | BeaconHeard | Offence | KeySpent
 
 Item = TypeVar("Item")
 
@@ -100,7 +101,9 @@ class Upcalls:
         """As an event of this node's own."""
         return self._push(self._events, None, upcall)
 
-    def push_event(self, upcall: NeedSession | SourceSeen | MacLearned | KeySpent) -> bool:
+    def push_event(
+        self, upcall: NeedSession | SourceSeen | MacLearned | Offence | KeySpent
+    ) -> bool:
         """Fair for each peer; this node counts as one."""
         return self._push(self._events, upcall.peer, upcall)
 
