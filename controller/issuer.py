@@ -77,6 +77,9 @@ class Issuer:
             broadcast=settings.broadcast,  # type: ignore[arg-type]  # the text was checked
             multicast=settings.multicast,  # type: ignore[arg-type]
             unknown_unicast=settings.unknown_unicast,  # type: ignore[arg-type]
+            arp=settings.arp,  # type: ignore[arg-type]
+            nd=settings.nd,  # type: ignore[arg-type]
+            discovery=settings.discovery,  # type: ignore[arg-type]
             bpdu=Bpdu(settings.bpdu),
             public=settings.public,
         )

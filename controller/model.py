@@ -65,6 +65,9 @@ class Settings:
     broadcast: Limit = 500
     multicast: Limit = 500
     unknown_unicast: Limit = 500
+    arp: Limit = 500
+    nd: Limit = 500
+    discovery: Limit = 500
     bpdu: str = "block"
 
 

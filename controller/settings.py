@@ -172,6 +172,9 @@ SETTINGS: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "broadcast": _limit,
     "multicast": _limit,
     "unknown_unicast": _limit,
+    "arp": _limit,
+    "nd": _limit,
+    "discovery": _limit,
     "bpdu": _choice("block", "pass"),
 }
 """Every key of ``network set`` and what reads its value."""

@@ -169,6 +169,9 @@ CONFIGS = st.builds(
     broadcast=_RATES,
     multicast=_RATES,
     unknown_unicast=_RATES,
+    arp=_RATES,
+    nd=_RATES,
+    discovery=_RATES,
     bpdu=st.sampled_from(Bpdu),
     public=st.booleans(),
 )

@@ -367,6 +367,9 @@ def _config() -> NetworkConfig:
         broadcast=100,
         multicast="pass",
         unknown_unicast="drop",
+        arp=1000,
+        nd="pass",
+        discovery="drop",
         bpdu=Bpdu.PASS,
         public=True,
     )

@@ -27,6 +27,9 @@ _SHOWN: Final = (
     "broadcast",
     "multicast",
     "unknown_unicast",
+    "arp",
+    "nd",
+    "discovery",
     "bpdu",
     "revision",
 )
@@ -112,7 +115,9 @@ def set_(context: click.Context, network_id: str, settings: tuple[str, ...]) -> 
     """Change settings.
 
     Keys: name, mtu, public, pools, routes (10.0.0.0/8@10.9.0.1), dns, guard (default, strict, off),
-    broadcast, multicast, unknown_unicast (pass, drop or frames a second), bpdu (block, pass).
+    broadcast, multicast, unknown_unicast, arp, nd, discovery (pass, drop or frames a second; what
+    is ARP, neighbour discovery, or mDNS, SSDP and LLMNR counts neither as broadcast nor as
+    multicast), bpdu (block, pass).
     """
     answer = ask(
         context,

@@ -60,7 +60,8 @@ class Route(Struct, frozen=True):
 class NetworkConfig(NetworkBody, frozen=True, kw_only=True):
     """The rules of a network. Deeply immutable; the highest `revision` wins.
 
-    `mtu` is in bytes above Ethernet, 576 to 9000. `pools` are prefixes, `dns` addresses.
+    `mtu` is in bytes above Ethernet, 576 to 9000. `pools` are prefixes, `dns` addresses. `arp`,
+    `nd` and `discovery` (mDNS, SSDP, LLMNR) are no part of `broadcast` and `multicast`.
     """
 
     revision: Revision
@@ -73,6 +74,9 @@ class NetworkConfig(NetworkBody, frozen=True, kw_only=True):
     broadcast: Rate = DEFAULT_FRAMES_PER_SECOND
     multicast: Rate = DEFAULT_FRAMES_PER_SECOND
     unknown_unicast: Rate = DEFAULT_FRAMES_PER_SECOND
+    arp: Rate = DEFAULT_FRAMES_PER_SECOND
+    nd: Rate = DEFAULT_FRAMES_PER_SECOND
+    discovery: Rate = DEFAULT_FRAMES_PER_SECOND
     bpdu: Bpdu = Bpdu.BLOCK
     public: bool = False
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from l2mesh.datapath.interface import NeedSession, RemoveSend, Upcall
+from l2mesh.datapath.interface import FlushPeer, NeedSession, RemoveSend, Upcall
 from l2mesh.errors import StateError
 from l2mesh.identity import PublicIdentity
 from l2mesh.network.join import JoinMachine, JoinState
@@ -231,10 +231,14 @@ class Networks(Part):
                     pass  # the peer has gone meanwhile
 
     def part_from(self, joined: Joined, peer: Peer, now: float) -> None:
-        """Peer and we share the network no longer, until we meet again. No word is said."""
+        """Peer and we share the network no longer, until we meet again. No word is said.
+
+        Stations behind it may come up behind another bridge meanwhile.
+        """
         joined.meetings.forget(peer.fingerprint)
         joined.meetings.accepted.pop(peer.fingerprint, None)
         peer.sessions.withdraw(joined.network, now)
+        self.core.emit(FlushPeer(joined.network, peer.fingerprint))
         self.core.touch(peer, now)
 
     def announce(self, joined: Joined, peer: Peer, now: float) -> None:

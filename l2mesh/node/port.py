@@ -6,6 +6,9 @@ once too often changes nothing.
 
 from __future__ import annotations
 
+from ipaddress import ip_interface
+from typing import Any
+
 from l2mesh.credential.config import Bpdu, NetworkConfig, frames_per_second
 from l2mesh.credential.membership import MembershipCredential, Right
 from l2mesh.datapath.interface import (
@@ -55,8 +58,7 @@ def set_member(core: Core, joined: Joined, entry: RosterEntry) -> None:
     credential = entry.credential
     if joined.port is None or credential.fingerprint == core.settings.identity.public.fingerprint:
         return
-    bridge = credential.has_right(Right.BRIDGE)
-    core.emit(SetMember(joined.network, credential.fingerprint, credential.mac, bridge))
+    core.emit(SetMember(joined.network, credential.fingerprint, **_signed(credential)))
 
 
 def remove_member(core: Core, joined: Joined, fingerprint: bytes) -> None:
@@ -73,9 +75,7 @@ def elided_header(joined: Joined, peer: MembershipCredential) -> bytes | None:
 def _open(
     core: Core, joined: Joined, config: NetworkConfig, credential: MembershipCredential
 ) -> None:
-    port = OpenPort(
-        joined.network, credential.mac, config.mtu, bridge=credential.has_right(Right.BRIDGE)
-    )
+    port = OpenPort(joined.network, mtu=config.mtu, **_signed(credential))
     limits = SetLimits(joined.network, _limits(config))
     device = _device(joined, config, credential)
     if port != joined.port:
@@ -113,11 +113,26 @@ def _is_default(destination: str) -> bool:
     return destination.endswith("/0")
 
 
+def _signed(credential: MembershipCredential) -> dict[str, Any]:
+    """What a credential signs, in the fields of `OpenPort` and `SetMember`."""
+    return {
+        "mac": credential.mac,
+        "bridge": credential.has_right(Right.BRIDGE),
+        "router": credential.has_right(Right.ROUTER),
+        "dhcp": credential.has_right(Right.DHCP),
+        "ra": credential.has_right(Right.RA),
+        "addresses": tuple(ip_interface(each).ip.packed for each in credential.addresses),
+    }
+
+
 def _limits(config: NetworkConfig) -> Limits:
     return Limits(
         broadcast=frames_per_second(config.broadcast),
         multicast=frames_per_second(config.multicast),
         unknown_unicast=frames_per_second(config.unknown_unicast),
+        arp=frames_per_second(config.arp),
+        nd=frames_per_second(config.nd),
+        discovery=frames_per_second(config.discovery),
         bpdu=config.bpdu is Bpdu.PASS,
         guard=config.guard,
     )

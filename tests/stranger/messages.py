@@ -204,6 +204,7 @@ OBJECTS: dict[str, Fields] = {
     | {"pools": (array(PREFIX, 64), []), "routes": (array(route, 256), [])}
     | {"dns": (array(ADDRESS, 8), []), "guard": (word("default", "strict", "off"), "default")}
     | dict.fromkeys(("broadcast", "multicast", "unknown_unicast"), (LIMIT, 500))
+    | dict.fromkeys(("arp", "nd", "discovery"), (LIMIT, 500))
     | {"bpdu": (word("block", "pass"), "block"), "public": (boolean, False)},
     "revocations": _needs(version=uint(1, 1), issuer=binary(8), network=NETWORK, revision=REVISION)
     | _needs(minimum_epoch=uint(), revoked=rising),

@@ -21,6 +21,9 @@ def test_every_setting_is_read() -> None:
             "broadcast": "pass",
             "multicast": "drop",
             "unknown_unicast": "50",
+            "arp": "1000",
+            "nd": "drop",
+            "discovery": "pass",
             "bpdu": "pass",
         },
     )
@@ -39,6 +42,9 @@ def test_every_setting_is_read() -> None:
         broadcast="pass",
         multicast="drop",
         unknown_unicast=50,
+        arp=1000,
+        nd="drop",
+        discovery="pass",
         bpdu="pass",
     )
     assert change_settings(changed, {"pools": "", "routes": ""}).pools == ()

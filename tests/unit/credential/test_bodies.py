@@ -124,6 +124,9 @@ def test_config_that_cannot_hold_cannot_be(change: dict[str, Any]) -> None:
         {"broadcast": "some"},
         {"multicast": -1},
         {"unknown_unicast": 2**32},
+        {"arp": "some"},
+        {"nd": -1},
+        {"discovery": 2**32},
         {"bpdu": "drop"},
         {"public": 1},
         {"routes": (Route("10.0.0.0/8"),) * 257},
@@ -153,6 +156,7 @@ def test_absent_keys_have_the_defaults_of_the_protocol() -> None:
         "block",
     )
     assert {config.broadcast, config.multicast, config.unknown_unicast} == {500}
+    assert {config.arp, config.nd, config.discovery} == {500}
 
 
 def test_rates_become_what_engines_take() -> None:
