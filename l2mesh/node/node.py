@@ -15,6 +15,7 @@ from l2mesh.errors import ConfigError, StateError
 from l2mesh.identity import address_of
 from l2mesh.node import control, explain, show
 from l2mesh.node.core import Settings
+from l2mesh.node.culprits import Culprits
 from l2mesh.node.face import ReachableFace
 from l2mesh.node.files import read_network
 from l2mesh.node.guardview import GuardView, guard_view
@@ -44,6 +45,8 @@ class Node(ReachableFace):
         self.core.add_part(self.networks_part)
         self.loop_guards = LoopGuards(self.core, self.networks_part)
         self.core.add_part(self.loop_guards)
+        self.culprits = Culprits()
+        self.core.add_part(self.culprits)
         self.planets.on_claims = self.networks_part.receive_claims
         self.planets.on_live.append(self.networks_part.planet_live)
         self._addresses: dict[bytes, bytes] = {}
@@ -136,9 +139,9 @@ class Node(ReachableFace):
         """The loop guards of all networks that are up."""
         return [guard_view(guard, now) for guard in self.loop_guards.guards.values()]
 
-    def health(self) -> list[str]:
+    def health(self, now: float) -> list[str]:
         """What is wrong, one sentence each; empty when all is well."""
-        return show.health(self)
+        return show.health(self, now)
 
     def address(self, fingerprint: bytes) -> bytes:
         """The 40-bit address of a fingerprint (costs 2 MiB of hashing the first time)."""

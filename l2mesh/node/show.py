@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.datapath.streams import is_stream
+from l2mesh.node.culprits import describe
 from l2mesh.node.joined import Joined
 from l2mesh.node.peer import Peer
 from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
@@ -88,7 +89,7 @@ def ping_result(node: Node, ping: int) -> PingResult | None:
     )
 
 
-def health(node: Node) -> list[str]:
+def health(node: Node, now: float) -> list[str]:
     """What an operator should know."""
     complaints: list[str] = []
     if node.world is None:
@@ -102,6 +103,10 @@ def health(node: Node) -> list[str]:
     ]
     for network, guard in node.loop_guards.guards.items():
         complaints += [f"network {network:016x}: {_loop(loop)}" for loop in guard.loops.active]
+    complaints += [
+        f"network {offence.network:016x}: {_who(node, offence.peer)} {describe(offence)}"
+        for offence in node.culprits.fresh(now)
+    ]
     return complaints
 
 
@@ -136,7 +141,16 @@ def _peer(node: Node, peer: Peer) -> PeerView:
         tx_bytes=activity.tx_bytes,
         rx_bytes=activity.rx_bytes,
         networks=tuple(shared),
+        offences=node.culprits.of(peer.fingerprint),
     )
+
+
+def _who(node: Node, peer: bytes | None) -> str:
+    """This host, or a peer's address and name."""
+    if peer is None:
+        return "this host"
+    name = name_of(node, peer)
+    return f"{node.address(peer).hex()} ({name})" if name else node.address(peer).hex()
 
 
 def name_of(node: Node, fingerprint: bytes) -> str:

@@ -49,6 +49,8 @@ class PeerView:
     rx_bytes: int
     networks: tuple[int, ...]
     """Those in which it is accepted."""
+    offences: dict[str, int]
+    """How often a guard or limit had to stop it, by reason."""
 
 
 @dataclass(frozen=True, slots=True)

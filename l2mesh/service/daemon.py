@@ -63,7 +63,7 @@ class Daemon(RunningNode):
 
     def health(self) -> list[str]:
         """What is wrong, one sentence each."""
-        found = [*self.base.health(), *self._complaints, *self.node.health()]
+        found = [*self.base.health(), *self._complaints, *self.node.health(self.clock())]
         found += [
             f"network {view.id:016x}: {problem}"
             for view in self.node.networks()

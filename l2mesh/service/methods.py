@@ -110,6 +110,7 @@ async def peers(daemon: Daemon, _: Arguments) -> dict[str, Any]:
             "tx_bytes": view.tx_bytes,
             "rx_bytes": view.rx_bytes,
             "networks": [format_network_id(network) for network in view.networks],
+            "offences": view.offences,
         }
         for view in daemon.node.peers(daemon.clock())
     ]

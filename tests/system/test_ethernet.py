@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -30,6 +31,8 @@ PORT = 7000
 GROUP = "239.7.7.7"
 LINK_LOCAL_GROUPS = ("lldp", "stp_bpdu", "lacp")
 NOT_FRAMES = ("runt", "jumbo")
+OF_SERVERS = {"dhcp_offer": "dhcp_guard", "router_advertisement": "ra_guard"}
+"""Kinds that need a right -> why they are dropped without."""
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 LEASE_SCRIPT = """#!/bin/sh
 [ "$1" = bound ] && ip address replace "$ip/$mask" dev "$interface"
@@ -186,6 +189,32 @@ def test_multicast_reaches_who_listens(mesh: Mesh, network: str) -> None:
             listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
             speaker.sendto(text, (GROUP, PORT))
             wait_until(lambda: received(listener), PATIENCE_S, what="the group's datagram")
+
+
+def test_servers_are_heard_only_with_the_right_to_be_one(mesh: Mesh, network: str) -> None:
+    """What may pass then is seen to arrive below."""
+    frames = every_kind(mac(mesh, "alice", network), mac(mesh, "bob", network))
+    before = {reason: mesh.drops("alice", reason) for reason in OF_SERVERS.values()}
+    with wire(mesh, "alice", network) as alice, wire(mesh, "bob", network) as bob:
+        for kind in OF_SERVERS:
+            alice.send(frames[kind])
+
+        def are_refused() -> bool:
+            return all(mesh.drops("alice", reason) > count for reason, count in before.items())
+
+        wait_until(are_refused, PATIENCE_S)
+        assert not set(bob.look()) & {frames[kind] for kind in OF_SERVERS}
+        health = mesh.nodes["alice"].cli("status")["health"]
+        assert any("as a DHCP server without the right dhcp" in line for line in health)
+        address = mesh.node_address("alice")
+        mesh.controller.cli("member", "set", network, address, "dhcp=true", "ra=true")
+
+        def passes(kind: str) -> bool:
+            alice.send(frames[kind])
+            return frames[kind] in bob.look()
+
+        for kind in OF_SERVERS:
+            wait_until(partial(passes, kind), PATIENCE_S)
 
 
 def test_frames_of_every_kind_arrive_as_they_were(mesh: Mesh, network: str) -> None:

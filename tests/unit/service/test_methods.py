@@ -42,6 +42,7 @@ PEER = PeerView(
     tx_bytes=1,
     rx_bytes=2,
     networks=(NETWORK,),
+    offences={"dhcp_guard": 3},
 )
 PLANET = PlanetView(bytes.fromhex("1111111111"), bytes(32), None, None, "connecting")
 
@@ -166,6 +167,7 @@ async def test_documents_speak_the_words_of_the_contract(daemon: FakeDaemon) -> 
         }
     ]
     (peer,) = (await daemon.ask("peers"))["peers"]
+    assert peer["offences"] == {"dhcp_guard": 3}
     assert (peer["endpoint"], peer["via"], peer["networks"]) == (
         "[2001:db8::1]:9993",
         "1111111111",
