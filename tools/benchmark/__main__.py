@@ -63,6 +63,7 @@ def _meeting() -> Meeting:
 
 
 def _compare(options: argparse.Namespace) -> tuple[list[Round], Idle | None, list[str]]:
+    builds.tools()
     ways = _ways(options.way or WAYS)
     plan = QUICK if options.quick else FULL
     if options.rounds:

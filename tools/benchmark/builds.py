@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["NULL_CIPHER_LIBRARY", "instructions", "null_cipher", "tool"]
+__all__ = ["NULL_CIPHER_LIBRARY", "instructions", "null_cipher", "tool", "tools"]
 
 ENGINE: Final = Path(__file__).resolve().parents[2] / "engine"
 NULL_CIPHER_TARGET: Final = ENGINE / "target" / "null-cipher"
@@ -22,6 +22,12 @@ def tool(package: str, name: str) -> Path:
     """The example `name` of a crate, up to date; CalledProcessError if it cannot be built."""
     _cargo(["-p", package, "--example", name])
     return ENGINE / "target" / "release" / "examples" / name
+
+
+def tools() -> None:
+    """All tools at once, so that no compiler runs while something is measured."""
+    _cargo(["-p", "l2mesh-core", "--example", "seal"])
+    _cargo(["-p", "l2mesh-io", "--examples"])
 
 
 def null_cipher() -> Path:
