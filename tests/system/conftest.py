@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = ("ip", "nft", "tcpdump", "ethtool", "ping", "arping", "dnsmasq", "iperf3")
+PROGRAMS = (
+    *("ip", "nft", "tcpdump", "ethtool", "ping", "arping", "dnsmasq", "iperf3"),
+    *("arp-scan", "ptp4l"),
+)
 # from <linux/capability.h>; a root without them (a container) can make no namespace and no TAP
 CAP_NET_ADMIN = 12
 CAP_SYS_ADMIN = 21
