@@ -1,6 +1,6 @@
 //! The local ports: one switch for each open network.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::command::PortOffloads;
 use crate::drops::DropReason;
@@ -50,7 +50,8 @@ pub struct FdbEntry {
 /// All open ports, and the commands about them.
 #[derive(Debug, Default)]
 pub struct Ports {
-    table: HashMap<u64, Port>,
+    /// Few, so that a look-up is a comparison or two.
+    table: BTreeMap<u64, Port>,
 }
 
 impl Ports {

@@ -12,7 +12,7 @@ use std::os::fd::AsRawFd;
 
 use l2mesh_core::aead::{Cipher, KeyMaterial};
 use l2mesh_core::bounds::Bounds;
-use l2mesh_core::command::Command;
+use l2mesh_core::command::{Command, Elided};
 use l2mesh_core::limits::Limits;
 use l2mesh_core::random::System;
 use l2mesh_core::rights::Member;
@@ -32,6 +32,11 @@ fn member(side: u8) -> Member {
 
 fn mac(side: u8) -> [u8; 6] {
     [2, 0, 0, 0, 0, side]
+}
+
+/// The addresses of frames to one side from the other, which need not travel.
+fn addresses(to: u8, from: u8) -> Elided {
+    [mac(to), mac(from)].concat().try_into().unwrap_or_default()
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -70,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             network: NETWORK,
             index: u32::from(side) + 1,
             material: material(cipher, theirs),
-            elided: None,
+            elided: Some(addresses(side, theirs)),
         },
         Command::InstallSend {
             peer,
@@ -78,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             network: NETWORK,
             index: u32::from(theirs) + 1,
             material: material(cipher, side),
-            elided: None,
+            elided: Some(addresses(theirs, side)),
         },
     ] {
         runner.execute(command);

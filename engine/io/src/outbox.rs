@@ -52,6 +52,14 @@ impl Entry {
     fn is_train(&self) -> bool {
         self.length > self.stride
     }
+
+    /// Whether a datagram of this length may be added.
+    fn takes(&self, length: usize) -> bool {
+        self.grows
+            && length <= self.stride
+            && self.length + length <= MAX_TRAIN_BYTES
+            && self.length / self.stride < MAX_TRAIN
+    }
 }
 
 /// What the kernel may be asked to do.
@@ -120,9 +128,9 @@ impl Outbox {
         self.full = None;
     }
 
-    /// Whether so much waits that it should leave.
+    /// Whether so much waits that it should leave: a train that can still grow waits for more.
     pub(crate) fn has_enough(&self) -> bool {
-        self.used >= ENOUGH_BYTES
+        self.used >= ENOUGH_BYTES && self.entries.last().is_none_or(|last| !last.takes(last.stride))
     }
 
     pub(crate) fn datagram(&mut self, endpoint: Endpoint, length: usize) -> &mut [u8] {
@@ -130,11 +138,8 @@ impl Outbox {
         let start = self.used;
         self.used += length;
         if let Some(last) = self.entries[self.next..].last_mut()
-            && last.grows
-            && length <= last.stride
             && last.endpoint == endpoint
-            && last.length + length <= MAX_TRAIN_BYTES
-            && last.length / last.stride < MAX_TRAIN
+            && last.takes(length)
         {
             last.length += length;
             last.grows = length == last.stride;

@@ -45,6 +45,12 @@ pub fn boot_clock() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
+/// Reads once.
+pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the buffer is ours alone while borrowed here, and its length is what is announced.
+    check_size(unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) })
+}
+
 /// Reads once into several buffers.
 pub(crate) fn readv(fd: RawFd, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
     let count = buffers.len() as libc::c_int;
@@ -56,7 +62,8 @@ pub(crate) fn readv(fd: RawFd, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usi
 /// Writes several buffers as one.
 pub(crate) fn writev(fd: RawFd, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
     let count = buffers.len() as libc::c_int;
-    // SAFETY: as above; the kernel only reads.
+    // SAFETY: IoSlice has the layout of iovec (its documentation promises that), each names memory
+    // that is borrowed here, `count` is how many there are, and the kernel only reads them.
     check_size(unsafe { libc::writev(fd, buffers.as_ptr().cast::<libc::iovec>(), count) })
 }
 
@@ -144,7 +151,7 @@ impl EventFd {
     /// Is not signalled any more.
     pub fn clear(&self) {
         let mut count = [0; 8];
-        let _ = readv(self.fd(), &mut [IoSliceMut::new(&mut count)]);
+        let _ = read(self.fd(), &mut count);
     }
 
     /// For polling; it stays ours.

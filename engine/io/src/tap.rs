@@ -3,7 +3,7 @@
 //! A descriptor is opened with `IFF_TAP | IFF_NO_PI`, with `IFF_VNET_HDR` if it is to carry
 //! super-frames, non-blocking, and stays its opener's.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::fd::{OwnedFd, RawFd};
 
 use l2mesh_core::offload::virtio::VNET_HEADER_BYTES;
@@ -12,6 +12,8 @@ use crate::sys;
 
 /// The largest frame that a TAP hands over: 64 KiB of IP behind Ethernet with two tags, and more.
 pub(crate) const FRAME_BYTES: usize = 65_536 + 256;
+/// Where a frame begins in its buffer: room for a virtio header, and an even place for the copy.
+const FRAME_AT: usize = 64;
 
 const IFF_TAP: i16 = 0x0002;
 const IFF_NO_PI: i16 = 0x1000;
@@ -82,18 +84,32 @@ pub fn open(name: &str, has_vnet_header: bool) -> io::Result<OwnedFd> {
     sys::open_tap(name, IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | vnet)
 }
 
-/// Reads one frame behind its virtio header, if it has one; the frame's length.
-pub(crate) fn read(
-    fd: RawFd,
-    vnet: Option<&mut [u8; VNET_HEADER_BYTES]>,
-    frame: &mut [u8],
-) -> io::Result<usize> {
-    match vnet {
-        None => sys::readv(fd, &mut [IoSliceMut::new(frame)]),
-        Some(vnet) => {
-            let read = sys::readv(fd, &mut [IoSliceMut::new(vnet), IoSliceMut::new(frame)])?;
-            Ok(read.saturating_sub(VNET_HEADER_BYTES))
-        }
+/// Memory for what a descriptor gives in one read: a virtio header and a frame.
+#[derive(Debug)]
+pub(crate) struct FrameBuffer(Vec<u8>);
+
+impl FrameBuffer {
+    pub(crate) fn new() -> Self {
+        Self(vec![0; FRAME_AT + FRAME_BYTES])
+    }
+
+    /// Reads one frame, behind its virtio header if it has one; the frame's length.
+    pub(crate) fn read(&mut self, fd: RawFd, has_vnet: bool) -> io::Result<usize> {
+        let head = if has_vnet { VNET_HEADER_BYTES } else { 0 };
+        let read = sys::read(fd, &mut self.0[FRAME_AT - head..])?;
+        Ok(read.saturating_sub(head))
+    }
+
+    /// The virtio header of the last frame, if it had one.
+    pub(crate) fn vnet(&self) -> [u8; VNET_HEADER_BYTES] {
+        let mut vnet = [0; VNET_HEADER_BYTES];
+        vnet.copy_from_slice(&self.0[FRAME_AT - VNET_HEADER_BYTES..FRAME_AT]);
+        vnet
+    }
+
+    /// The last frame, which was `length` bytes long.
+    pub(crate) fn frame(&self, length: usize) -> &[u8] {
+        &self.0[FRAME_AT..FRAME_AT + length]
     }
 }
 

@@ -10,8 +10,8 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use l2mesh_core::Engine;
-use l2mesh_core::offload::virtio::{self, VNET_HEADER_BYTES};
-use l2mesh_core::sink::FrameMeta;
+use l2mesh_core::offload::virtio;
+use l2mesh_core::sink::{FrameMeta, MAX_TRAIN};
 
 use crate::Options;
 use crate::counters::{IoCounters, count};
@@ -20,21 +20,22 @@ use crate::outlet::{Outlet, Port};
 use crate::runner::{Report, Request, Shared};
 use crate::side::SideDoor;
 use crate::sys::{self, Epoll, Ready, Receiving, boot_clock};
-use crate::tap;
+use crate::tap::{self, FrameBuffer};
 
 /// Receive buffers. Single datagrams fill all of them.
 const SLOTS: usize = 32;
-/// Buffers used after a call that brought merged runs: they stay in half of a core's L2 cache
-/// until their frames are written.
-const LARGE_SLOTS: usize = 3;
+/// Buffers used after a call that brought merged runs. They stay in half of a core's L2 cache until
+/// their frames are written, and are enough that the reader is not woken for each super-frame.
+const LARGE_SLOTS: usize = 8;
 /// They are used when the buffers of the call before were filled with more than this on average.
 const LARGE_BYTES: usize = 16 * 1024;
 /// Of one receive buffer: the largest run that the kernel merges.
 const SLOT_BYTES: usize = 65_536;
-/// Frames read from a port before others have their turn, and super-frames among them.
-const FRAMES: usize = 64;
 /// Datagrams of streams read before others have their turn.
 const SIDE_DATAGRAMS: usize = 64;
+/// Frames read from a port before others have their turn, two full trains of small ones; and
+/// super-frames among them.
+const FRAMES: usize = 2 * MAX_TRAIN;
 const SUPER_FRAMES: usize = 8;
 /// Frames above this count as super-frames here, whatever they are.
 const LARGE_FRAME_BYTES: usize = 9_216;
@@ -50,7 +51,7 @@ pub(crate) struct Worker {
     engine: Engine,
     outlet: Outlet,
     receiving: Receiving,
-    frame: Vec<u8>,
+    frame: FrameBuffer,
     sockets: Vec<RawFd>,
     /// What each socket's buffer had no room for so far.
     overflow: Vec<u32>,
@@ -85,7 +86,7 @@ impl Worker {
             engine,
             outlet: Outlet::new(outbox, Arc::clone(&counters)),
             receiving: Receiving::new(SLOTS, SLOT_BYTES),
-            frame: vec![0; tap::FRAME_BYTES],
+            frame: FrameBuffer::new(),
             sockets: sockets.to_vec(),
             overflow: vec![0; sockets.len()],
             shared,
@@ -168,9 +169,7 @@ impl Worker {
         }
         let (mut frames, mut large) = (0, 0);
         while frames < FRAMES && large < SUPER_FRAMES && !self.is_blocked {
-            let mut vnet = [0; VNET_HEADER_BYTES];
-            let header = has_vnet.then_some(&mut vnet);
-            let length = match tap::read(fd, header, &mut self.frame) {
+            let length = match self.frame.read(fd, has_vnet) {
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => return self.read_failed(index, &error),
@@ -178,8 +177,12 @@ impl Worker {
             count(&self.counters.tap_reads, 1);
             frames += 1;
             large += usize::from(length > LARGE_FRAME_BYTES);
-            let frame = &self.frame[..length];
-            let meta = if has_vnet { virtio::parse(vnet, frame) } else { Ok(FrameMeta::default()) };
+            let frame = self.frame.frame(length);
+            let meta = if has_vnet {
+                virtio::parse(self.frame.vnet(), frame)
+            } else {
+                Ok(FrameMeta::default())
+            };
             let Ok(meta) = meta else {
                 count(&self.counters.tap_bad_vnet, 1);
                 continue;
