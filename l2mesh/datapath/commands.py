@@ -1,0 +1,372 @@
+"""What the control plane has an engine do. A command about something unknown is ignored."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from l2mesh.crypto import Cipher
+from l2mesh.datapath.endpoint import Endpoint, Path
+from l2mesh.datapath.offload import PortOffloads
+
+__all__ = [
+    "AddRelayLeg",
+    "AnnounceStations",
+    "CaptureSide",
+    "ClosePort",
+    "Command",
+    "FlushPeer",
+    "InstallReceive",
+    "InstallSend",
+    "Limits",
+    "OpenPort",
+    "RemoveMember",
+    "RemoveReceive",
+    "RemoveRelay",
+    "RemoveRelayLeg",
+    "RemoveSend",
+    "RemoveSession",
+    "SendControl",
+    "SendDatagram",
+    "SetBlocked",
+    "SetGuard",
+    "SetLimits",
+    "SetMember",
+    "SetPath",
+    "SetPortOffloads",
+    "SetRelay",
+    "SetUnderlay",
+    "StartCapture",
+    "StopCapture",
+    "WriteFrame",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class InstallReceive:
+    """Accept DATA on ``index`` (u24) from ``peer``.
+
+    ``network`` 0 is control. ``elided`` = destination MAC | source MAC (12 bytes) for ELIDED
+    frames, None when there are none to assume (section 4).
+    """
+
+    peer: bytes
+    session: int
+    network: int
+    index: int
+    cipher: Cipher
+    key: bytes
+    salt: bytes
+    elided: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstallSend:
+    """From now on frames for (peer, network) leave with this index and key.
+
+    For network 0 the key is kept for each session apart, because control names its session.
+    Frames held for (peer, network) leave at once if there is a path. ``elided`` = destination MAC |
+    source MAC (12 bytes) of the frames that may leave ELIDED on this index, None when none may.
+    """
+
+    peer: bytes
+    session: int
+    network: int
+    index: int
+    cipher: Cipher
+    key: bytes
+    salt: bytes
+    elided: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveReceive:
+    """Forget a receive index; DATA on it meets silence."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSend:
+    """Send no frames to (peer, network) any more; held ones are dropped."""
+
+    peer: bytes
+    network: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSession:
+    """Erase every key of a session, both directions, all networks."""
+
+    peer: bytes
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetPath:
+    """Reach ``peer`` by ``path`` (None: not at all; frames are held).
+
+    ``size`` is the largest DATA datagram in bytes that fits, without a RELAY header (section 4).
+    """
+
+    peer: bytes
+    path: Path | None
+    size: int = 1472
+
+
+@dataclass(frozen=True, slots=True)
+class AddRelayLeg:
+    """As a client: accept RELAY datagrams of this id from that planet endpoint."""
+
+    relay: int
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRelayLeg:
+    """As a client: accept this relay id no more."""
+
+    relay: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetRelay:
+    """As a planet: forward RELAY datagrams of this id between two endpoints, unchanged.
+
+    ``left_client`` and ``right_client`` are fingerprints, for the rate limit of each client.
+    """
+
+    relay: int
+    left: Endpoint
+    right: Endpoint
+    left_client: bytes
+    right_client: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRelay:
+    """As a planet: forward this id no more."""
+
+    relay: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPort:
+    """Attach the local port of a network: our signed MAC, the MTU above Ethernet, our rights.
+
+    ``addresses`` are our signed IP addresses, of 4 or 16 bytes, without prefix length.
+    """
+
+    network: int
+    mac: bytes
+    mtu: int
+    bridge: bool = False
+    router: bool = False
+    dhcp: bool = False
+    ra: bool = False
+    addresses: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePort:
+    """Detach a port with its FDB, members and limits."""
+
+    network: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetPortOffloads:
+    """What the reader of an open port understands from now on; a port opens without any."""
+
+    network: int
+    offloads: PortOffloads
+
+
+@dataclass(frozen=True, slots=True)
+class SetMember:
+    """Add or replace a member: it is flooded to, its signed MAC becomes a static FDB entry.
+
+    Rights and ``addresses`` are those of its credential, as in `OpenPort`.
+    """
+
+    network: int
+    peer: bytes
+    mac: bytes
+    bridge: bool = False
+    router: bool = False
+    dhcp: bool = False
+    ra: bool = False
+    addresses: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMember:
+    """Forget a member with its static and learned entries."""
+
+    network: int
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPeer:
+    """Forget what was learned behind a peer in a network; None: behind this node."""
+
+    network: int
+    peer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a network lets pass, per source: None = no limit, 0 = drop, else frames a second.
+
+    The burst is twice the rate. ``bpdu`` lets 01-80-C2-00-00-00..0F pass. Each frame to several
+    counts in one class only: ``arp``, ``nd`` and ``discovery`` (mDNS, SSDP, LLMNR) are taken out of
+    ``broadcast`` and ``multicast`` (section 10).
+    """
+
+    broadcast: int | None = 500
+    multicast: int | None = 500
+    unknown_unicast: int | None = 500
+    bpdu: bool = False
+    guard: str = "default"
+    arp: int | None = 500
+    nd: int | None = 500
+    discovery: int | None = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimits:
+    """Replace the limits of a network's port."""
+
+    network: int
+    limits: Limits
+
+
+class CaptureSide(enum.StrEnum):
+    """Where frames are seen."""
+
+    PORT = "port"  # between the switch and whoever is behind the port
+    MESH = "mesh"  # between the switch and another member, in the clear
+    DROPS = "drops"  # what the switch did not let pass, with the reason
+
+
+@dataclass(frozen=True, slots=True)
+class StartCapture:
+    """Keep what is seen of a network's frames for `Engine.captured`; a capture before ends.
+
+    Not more than `Bounds.capture_frames` and `capture_bytes` wait; further ones are counted only.
+    ``snap``: as many bytes of each frame are kept.
+    """
+
+    network: int
+    sides: frozenset[CaptureSide]
+    snap: int = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class StopCapture:
+    """Keep nothing more, and forget what waits."""
+
+    network: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetBlocked:
+    """In these VLANs the port carries nothing but unicast between signed MACs and our own MAC.
+
+    From the port passes what our signed MAC sends to another member's, from the mesh what is for
+    our signed MAC (section 10.1).
+    """
+
+    network: int
+    vlans: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFrame:
+    """Write one frame of ours to the port of a network; blocked VLANs do not stop it."""
+
+    network: int
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceStations:
+    """Write a notice for each station in a VLAN that is behind a peer (section 10.1).
+
+    The port's LAN learns from them that these are reached by us: signed MACs, then learned ones,
+    1,024 at most, and none behind one of `neighbours` (fingerprints), who are on that LAN.
+    """
+
+    network: int
+    vlan: int
+    neighbours: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SetGuard:
+    """Whose handshakes to let up (section 3.5): our X25519 public key, and a secret for cookies.
+
+    ``secret`` (32 bytes) is the seed from which the engine derives a new cookie secret each 120 s.
+    """
+
+    public: bytes
+    secret: bytes
+    inits_per_second: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SetUnderlay:
+    """Our own UDP port and addresses, so that our own datagrams never travel inside a network."""
+
+    port: int
+    addresses: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SendControl:
+    """Seal ``payload`` (control records) on a session's network-0 index and send it by ``path``."""
+
+    peer: bytes
+    session: int
+    payload: bytes
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send a handshake datagram as it is, framed as RELAY where ``path`` says so."""
+
+    datagram: bytes
+    path: Path
+
+
+Command: TypeAlias = (
+    InstallReceive
+    | InstallSend
+    | RemoveReceive
+    | RemoveSend
+    | RemoveSession
+    | SetPath
+    | AddRelayLeg
+    | RemoveRelayLeg
+    | SetRelay
+    | RemoveRelay
+    | OpenPort
+    | ClosePort
+    | SetPortOffloads
+    | SetMember
+    | RemoveMember
+    | FlushPeer
+    | SetLimits
+    | StartCapture
+    | StopCapture
+    | SetBlocked
+    | WriteFrame
+    | AnnounceStations
+    | SetGuard
+    | SetUnderlay
+    | SendControl
+    | SendDatagram
+)

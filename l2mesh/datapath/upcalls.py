@@ -1,0 +1,117 @@
+"""What an engine tells the control plane, in the order of three bounded queues (section 11)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from l2mesh.datapath.drops import DropReason
+from l2mesh.datapath.endpoint import Path
+
+__all__ = [
+    "BeaconHeard",
+    "ControlReceived",
+    "HandshakeReceived",
+    "KeySpent",
+    "MacLearned",
+    "NeedSession",
+    "Offence",
+    "SessionConfirmed",
+    "SourceSeen",
+    "Upcall",
+]
+
+
+class HandshakeReceived(NamedTuple):
+    """INIT (past the guard), RESPONSE or COOKIE; ``path`` is where the answer goes."""
+
+    datagram: bytes
+    path: Path
+
+
+class ControlReceived(NamedTuple):
+    """An authentic CONTROL datagram; ``payload`` is zero or more records (section 6)."""
+
+    peer: bytes
+    session: int
+    payload: bytes
+    path: Path
+
+
+class SessionConfirmed(NamedTuple):
+    """The first authentic DATA of any kind on a session; comes before what it carried."""
+
+    peer: bytes
+    session: int
+
+
+class NeedSession(NamedTuple):
+    """A frame waits for ``peer`` in ``network``: at most one such upcall a second for a pair."""
+
+    peer: bytes
+    network: int
+
+
+class SourceSeen(NamedTuple):
+    """An authentic packet with the newest counter came by a path that is not the one in use.
+
+    At most one upcall a second for a (peer, path).
+    """
+
+    peer: bytes
+    session: int
+    path: Path
+
+
+class MacLearned(NamedTuple):
+    """A source MAC was first seen behind ``peer`` (None: this node), or moved there."""
+
+    network: int
+    vlan: int
+    mac: bytes
+    peer: bytes | None
+    moved: bool
+
+
+class BeaconHeard(NamedTuple):
+    """A beacon of a bridge came in from the port (section 10.1); at most 64 a second, burst 128."""
+
+    network: int
+    vlan: int
+    nonce: bytes
+
+
+class Offence(NamedTuple):
+    """A guard or limit stopped a frame from ``peer`` (None: from our own port) for ``reason``.
+
+    At most one in 10 s for a (network, peer, reason); ``times`` is how often so far. ``vlan`` and
+    ``mac`` are where the frame said it came from, ``address`` is the IP address that it claimed to
+    be from or told of, empty where there is none.
+    """
+
+    network: int
+    peer: bytes | None
+    reason: DropReason
+    vlan: int
+    mac: bytes
+    address: bytes
+    times: int
+
+
+class KeySpent(NamedTuple):
+    """A send counter passed 2^31: rekey now."""
+
+    peer: bytes
+    session: int
+
+
+Upcall: TypeAlias = (
+    HandshakeReceived
+    | ControlReceived
+    | SessionConfirmed
+    | NeedSession
+    | SourceSeen
+    | MacLearned
+    | BeaconHeard
+    | Offence
+    | KeySpent
+)
