@@ -13,7 +13,13 @@ from l2mesh.cli.failure import not_usage
 from l2mesh.cli.identity import show_identity
 from l2mesh.cli.options import state_of, state_option
 from l2mesh.cli.output import output_option
-from l2mesh.service.options import carrier_options, config_option, daemon_settings, log_level_option
+from l2mesh.service.options import (
+    carrier_options,
+    config_option,
+    daemon_settings,
+    log_level_option,
+    proxy_option,
+)
 
 if TYPE_CHECKING:
     from controller.service.daemon import Daemon
@@ -45,6 +51,7 @@ DEFAULT_WORLD: Final = Path("/etc/l2mesh/world")
     metavar="ADDR:PORT",
     help="Serve /healthz over HTTP there.  [default: not at all]",
 )
+@proxy_option()
 @carrier_options()
 @log_level_option()
 @click.pass_context
@@ -55,6 +62,7 @@ def serve(
     world: Path,
     listen: str,
     api: str | None,
+    proxy: str | None,
     log_level: str,
     **carrier: Any,
 ) -> None:
@@ -70,6 +78,7 @@ def serve(
             world=world,
             listen=parse_listen(listen),
             api=parse_listen(api) if api is not None else None,
+            proxy=proxy,
             **carrier,
         )
         return Daemon(options)
