@@ -370,6 +370,7 @@ def test_daemons_get_the_command_lines_of_the_contract(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daemons, "PROGRAMS", tmp_path)
+    monkeypatch.setattr(daemons, "request", lambda *_, **__: {})  # the stubs open no socket
     for program in ("l2mesh", "l2meshd", "l2mesh-planet", "l2mesh-controller"):
         (tmp_path / program).write_text(STUB)
         (tmp_path / program).chmod(0o755)
@@ -378,8 +379,8 @@ def test_daemons_get_the_command_lines_of_the_contract(
         planet = Planet(a).start()
         assert planet.process is not None
         planet.process.wait_for_log(
-            rf"serve --state {planet.state} --listen \[::\]:9993 --advertise 192.0.2.1:9993 "
-            r"--advertise \[2001:db8::1\]:9993$"
+            rf"serve --state {planet.state} --listen \[::\]:9993 --engine auto "
+            r"--advertise 192.0.2.1:9993 --advertise \[2001:db8::1\]:9993$"
         )
         state = planet.state
         asked = planet.cli("world", "create", "--out", "w", "x@y:1")
