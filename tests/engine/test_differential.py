@@ -414,6 +414,7 @@ class Life:
             self.flood,
             self.block,
             self.flap,
+            self.run,
             self.part,
             *[self.claim] * 2,
             *[self.receive_in_order] * 5,
@@ -581,6 +582,26 @@ class Life:
             self.compare(other, self.pairs[other])
             self.receive_in_order(me)
             self.now += self.dice.of(0.01, 1.0)
+
+    def run(self, me: int) -> None:
+        """Frames of one time, there and back, most of them between the same two stations."""
+        dice, ends = self.dice, (me, 1 - me)
+        for node in ends:
+            limits = Limits(guard=dice.of("default", "off", "off"))
+            self.do(node, SetLimits(1, limits))
+        stations = [dice.of((MACS[node],), STATIONS[node::2][:3]) for node in (0, 1)]
+        for here in (*ends, *ends):
+            there = 1 - here
+            for _ in range(dice.randrange(2, 9)):
+                target = stations[there][-1] if dice.one_in(4) else stations[there][0]
+                source = stations[here][-1] if dice.one_in(4) else stations[here][0]
+                frame, offload = dice.frame(target, source)
+                self.pairs[here]("handle_frame", 1, frame, self.now, offload)
+                if dice.one_in(8):
+                    self.do(here, FlushPeer(1, dice.of(None, PEERS[there])))
+            self.compare(here, self.pairs[here])
+            self.receive_in_order(there)
+            self.compare(there, self.pairs[there])
 
     def part(self, me: int) -> None:
         """The other is no member any more, but does not know it."""

@@ -186,6 +186,7 @@ impl Engine {
     /// Carry out one command. A command about something unknown is ignored.
     pub fn execute(&mut self, command: Command, now: f64, sink: &mut impl Sink) {
         let Self { sender, switching, relays, guard, .. } = self;
+        switching.recent.forget();
         match command {
             Command::InstallReceive { peer, session, network, index, material, elided } => {
                 sender.peers.install_receive(peer, session, network, index, &material, elided);
@@ -274,6 +275,7 @@ impl Engine {
 
     /// Age tables; call when `next_timeout` has come.
     pub fn timeout(&mut self, now: f64) {
+        self.switching.recent.forget();
         let Sender { peers, held, journal, .. } = &mut self.sender;
         held.sweep(peers, now, journal);
         self.receiver.fragments.sweep(peers, now, journal);

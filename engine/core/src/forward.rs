@@ -163,12 +163,18 @@ impl Switch {
         self.storm = StormLimits::new(limits);
     }
 
-    /// The guard: whether `source` may send this.
+    /// The guard: whether `source` may send this. That it may send from this MAC is settled if the
+    /// frame `goes_on` with a run.
     ///
     /// # Errors
     ///
     /// The reason why it may not.
-    pub fn judge(&mut self, parts: &Parts<'_>, source: Owner) -> Result<(), DropReason> {
+    pub fn judge(
+        &mut self,
+        parts: &Parts<'_>,
+        source: Owner,
+        goes_on: bool,
+    ) -> Result<(), DropReason> {
         let &Parts { frame, inside, .. } = parts;
         let slot = match inside {
             Inside { kind: Kind::Ip, sender: Some(address), .. } => {
@@ -177,7 +183,7 @@ impl Switch {
             _ => None,
         };
         let is_vetted = slot.is_some_and(|(slot, who)| self.vetted[slot] == who);
-        if is_vetted && self.fdb.signed_to(frame.source) == Some(source) {
+        if is_vetted && (goes_on || self.fdb.signed_to(frame.source) == Some(source)) {
             return Ok(());
         }
         let member = match source {
@@ -244,7 +250,8 @@ impl Switch {
         }
     }
 
-    /// Whether a frame from `source` goes into the local port.
+    /// Lets a frame from `source` into the local port, and tells whether its station is known to be
+    /// there, so that no limit counts it.
     ///
     /// # Errors
     ///
@@ -254,19 +261,19 @@ impl Switch {
         parts: &Parts<'_>,
         source: PeerId,
         now: f64,
-    ) -> Result<(), DropReason> {
+    ) -> Result<bool, DropReason> {
         let &Parts { frame, class, .. } = parts;
         if class == Class::Unicast {
             self.note_answer(parts);
             match self.fdb.lookup(frame.vlan, frame.destination, now) {
-                Some(None) => return Ok(()),
+                Some(None) => return Ok(true),
                 Some(Some(_)) => return Err(DropReason::SamePort),
                 None if !self.own.bridge => return Err(DropReason::UnknownUnicast),
                 None => {}
             }
         }
         self.keep_link_local(class)?;
-        self.storm.judge(class, Some(source), now, 1)
+        self.storm.judge(class, Some(source), now, 1).map(|()| false)
     }
 
     fn keep_link_local(&self, class: Class) -> Result<(), DropReason> {
@@ -297,7 +304,7 @@ impl Switch {
     }
 
     /// A request is answered by a reply or an advertisement to who asked.
-    fn note_answer(&mut self, parts: &Parts<'_>) {
+    pub fn note_answer(&mut self, parts: &Parts<'_>) {
         let Inside { kind, sender, target, .. } = parts.inside;
         let about = match kind {
             Kind::ArpOther => sender,

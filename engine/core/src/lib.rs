@@ -6,9 +6,10 @@
 //!
 //! * [`engine`] composes the parts and hands each command, frame and datagram to one of them;
 //! * [`switching`] judges each frame, both ways, for the networks of [`ports`]: [`forward`] decides
-//!   with [`fdb`] and [`limits`], [`own`] recognises our own datagrams, [`beacon`] frames of the
-//!   loop guard, [`ethernet`] reads headers and [`inside`] what is behind them, [`rights`] judges
-//!   that by signed [`addresses`], [`resolution`] knows whom to ask, [`offences`] names culprits;
+//!   with [`fdb`] and [`limits`], [`recent`] spares that to the rest of a run, [`own`] recognises our
+//!   own datagrams, [`beacon`] frames of the loop guard, [`ethernet`] reads headers and [`inside`]
+//!   what is behind them, [`rights`] judges that by signed [`addresses`], [`resolution`] knows whom
+//!   to ask, [`offences`] names culprits;
 //! * [`send`] cuts and seals frames, [`held`] keeps those that cannot leave yet;
 //! * [`receive`] opens DATA, [`replay`] refuses what came before, [`fragments`] puts frames together;
 //! * [`capture`] keeps frames for whoever looks;
@@ -48,6 +49,7 @@ pub mod peers;
 pub mod ports;
 pub mod random;
 pub mod receive;
+pub mod recent;
 pub mod relay;
 pub mod replay;
 pub mod resolution;

@@ -4,7 +4,7 @@ use crate::beacon::{is_ours, parse_beacon};
 use crate::capture::{Captures, Side, Sight};
 use crate::command::PortOffloads;
 use crate::drops::DropReason;
-use crate::ethernet::Frame;
+use crate::ethernet::{Class, Frame};
 use crate::fdb::{Learned, Owner};
 use crate::forward::{Parts, Receivers};
 use crate::inside::Kind;
@@ -14,6 +14,7 @@ use crate::offload::split::Split;
 use crate::own::OwnDatagrams;
 use crate::peers::{PeerId, Peers};
 use crate::ports::{Port, Ports};
+use crate::recent::{Recent, Run};
 use crate::send::Sender;
 use crate::sink::{Delivery, FrameMeta, OpenChecksum, Sink};
 use crate::upcall::Upcall;
@@ -27,6 +28,8 @@ pub struct Switching {
     pub own: OwnDatagrams,
     /// What somebody looks at.
     pub captures: Captures,
+    /// What was decided last; forgotten with every command and time-out.
+    pub recent: Recent,
     /// A frame whose checksum had to be completed.
     completed: Vec<u8>,
 }
@@ -93,7 +96,7 @@ impl Switching {
         sender: &mut Sender,
         sink: &mut impl Sink,
     ) -> Result<(), DropReason> {
-        let Self { ports, own, captures, completed } = self;
+        let Self { ports, own, captures, recent, completed } = self;
         let port = ports.get(network).ok_or(DropReason::NoPort)?;
         let mut meta = meta.ok_or(DropReason::BadOffload)?;
         let (mut bytes, mut longest, mut frames) = (bytes, bytes.len(), 1);
@@ -124,17 +127,30 @@ impl Switching {
         if is_ours(&parts.frame) {
             return receive_beacon(port, network, &parts.frame, now, &mut sender.journal);
         }
-        if port.switch.is_blocked_from_port(&parts.frame) {
-            return Err(DropReason::LoopBlocked);
-        }
         let register = Register { network, source: None, parts: &parts, now };
-        register.admit(port, &sender.peers, &mut sender.journal)?;
-        let receivers = match port.switch.from_port(&parts, now, frames) {
-            Ok(receivers) => receivers,
-            Err(reason) => {
-                register.note(reason, port, &sender.peers, &mut sender.journal);
-                return Err(reason);
+        let Sender { peers, journal, .. } = sender;
+        let receivers = if let Some(Some(peer)) = recent.receiver(&register.run()) {
+            register.guard(port, true, peers, journal)?;
+            Receivers::One(peer)
+        } else {
+            if port.switch.is_blocked_from_port(&parts.frame) {
+                return Err(DropReason::LoopBlocked);
             }
+            let is_settled = register.admit(port, peers, journal)?;
+            let receivers = match port.switch.from_port(&parts, now, frames) {
+                Ok(receivers) => receivers,
+                Err(reason) => {
+                    register.note(reason, port, peers, journal);
+                    return Err(reason);
+                }
+            };
+            if let Receivers::One(peer) = receivers
+                && parts.class == Class::Unicast
+                && is_settled
+            {
+                recent.note(register.run(), Some(peer));
+            }
+            receivers
         };
         if captures.is_on() {
             let all = match &receivers {
@@ -205,7 +221,8 @@ impl Switching {
         journal: &mut Journal,
     ) -> Result<Accepted, DropReason> {
         let &Arrived { peer, network, head, body, is_open } = arrived;
-        let port = self.ports.get(network).ok_or(DropReason::NoPort)?;
+        let Self { ports, own, recent, .. } = self;
+        let port = ports.get(network).ok_or(DropReason::NoPort)?;
         if !port.switch.is_member(peer) {
             return Err(DropReason::NotAMember);
         }
@@ -218,19 +235,29 @@ impl Switching {
             found.start += frame.header as u16;
             open = Some(found);
         }
-        if self.own.is_own(frame) || is_ours(frame) {
+        if own.is_own(frame) || is_ours(frame) {
             return Err(DropReason::OwnDatagram);
         }
         let register = Register { network, source: Some(peer), parts: &parts, now };
-        register.admit(port, peers, journal)?;
+        let accepted = Accepted { open_checksum: open, offloads: port.offloads };
+        if recent.receiver(&register.run()).is_some() {
+            register.guard(port, true, peers, journal)?;
+            port.switch.note_answer(&parts);
+            return Ok(accepted);
+        }
+        let is_settled = register.admit(port, peers, journal)?;
         if port.switch.is_blocked_from_mesh(frame) {
             return Err(DropReason::LoopBlocked);
         }
-        if let Err(reason) = port.switch.from_mesh(&parts, peer, now) {
-            register.note(reason, port, peers, journal);
-            return Err(reason);
+        match port.switch.from_mesh(&parts, peer, now) {
+            Ok(is_known) if is_settled && is_known => recent.note(register.run(), None),
+            Ok(_) => {}
+            Err(reason) => {
+                register.note(reason, port, peers, journal);
+                return Err(reason);
+            }
         }
-        Ok(Accepted { open_checksum: open, offloads: port.offloads })
+        Ok(accepted)
     }
 }
 
@@ -312,30 +339,49 @@ struct Register<'a> {
 }
 
 impl Register<'_> {
-    /// Guard a frame and learn where its source is.
+    /// The run that it belongs to.
+    fn run(&self) -> Run {
+        Run::of(self.network, self.source, &self.parts.frame, self.now)
+    }
+
+    /// Guard a frame; one that `goes_on` with a run, by what is inside.
+    fn guard(
+        &self,
+        port: &mut Port,
+        goes_on: bool,
+        peers: &Peers,
+        journal: &mut Journal,
+    ) -> Result<(), DropReason> {
+        let verdict = port.switch.judge(self.parts, self.source, goes_on);
+        if let Err(reason) = verdict {
+            self.note(reason, port, peers, journal);
+        }
+        verdict
+    }
+
+    /// Guard a frame and learn where its source is; whether that is known now.
     fn admit(
         &self,
         port: &mut Port,
         peers: &Peers,
         journal: &mut Journal,
-    ) -> Result<(), DropReason> {
+    ) -> Result<bool, DropReason> {
+        self.guard(port, false, peers, journal)?;
         let &Self { network, source, parts, now } = self;
-        if let Err(reason) = port.switch.judge(parts, source) {
-            self.note(reason, port, peers, journal);
-            return Err(reason);
-        }
         let (vlan, mac) = (parts.frame.vlan, parts.frame.source);
-        match port.switch.fdb.learn(vlan, mac, source, now) {
+        let reason = match port.switch.fdb.learn(vlan, mac, source, now) {
             learned @ (Learned::New | Learned::Moved) => {
                 let peer = source.map(|id| peers[id].fingerprint);
                 let moved = learned == Learned::Moved;
                 journal.tell(peer, Upcall::MacLearned { network, vlan, mac, peer, moved });
+                return Ok(true);
             }
-            Learned::Full => self.unlearned(DropReason::FdbFull, port, peers, journal),
-            Learned::Damped => self.unlearned(DropReason::MacFlapping, port, peers, journal),
-            Learned::Refreshed | Learned::Ignored => {}
-        }
-        Ok(())
+            Learned::Refreshed | Learned::Ignored => return Ok(true),
+            Learned::Full => DropReason::FdbFull,
+            Learned::Damped => DropReason::MacFlapping,
+        };
+        self.unlearned(reason, port, peers, journal);
+        Ok(false)
     }
 
     /// The frame goes on, but its source was not learned.
