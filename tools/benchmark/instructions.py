@@ -33,7 +33,7 @@ MANY: Final = 550
 WAYS: Final = {
     "superframe-out": "TCP super-frame from the port to a train, each of 44 segments",
     "superframe-in": "train to a TCP super-frame for the port, each of 44 segments",
-    "small-out": "64-byte frame from the port to a datagram",
+    "small-out": "64-byte frame from the port to a datagram, 64 at one time",
     "small-in": "64-byte frame from a datagram to the port, in batches of 64",
     "relay": "datagram of 1,472 bytes forwarded for a client, in runs of 44",
     "flood-10": "64-byte broadcast to ten members, all ten together",

@@ -28,7 +28,9 @@ const SEGMENTS: usize = 44;
 /// What fits a path of 1,472 bytes.
 const SEGMENT_BYTES: usize = 1408;
 const SMALL_BATCH: usize = 64;
-const NOW: f64 = 1.0;
+const START: f64 = 1.0;
+/// From one wake of a worker to the next.
+const WAKE_S: f64 = 1e-5;
 
 /// Memory for what leaves, a coalescer for what is delivered, and nothing else.
 struct Bare {
@@ -71,6 +73,7 @@ impl Sink for Bare {
 struct Bench {
     engine: Engine,
     sink: Bare,
+    now: f64,
 }
 
 fn member(number: u8) -> Member {
@@ -91,7 +94,8 @@ impl Bench {
         let bounds = Bounds { relay_rate: u32::MAX, relay_burst: u32::MAX, ..Bounds::default() };
         let coalescer = Coalescer::new(Switches { tcp: true, udp: true });
         let sink = Bare { memory: vec![0; 1 << 17], length: 0, coalescer };
-        let mut bench = Self { engine: Engine::new(bounds, Box::new(System::default())), sink };
+        let engine = Engine::new(bounds, Box::new(System::default()));
+        let mut bench = Self { engine, sink, now: START };
         let offloads = PortOffloads { checksum: true, tso: true, uso: true };
         let limits = Limits { broadcast: None, ..Limits::default() };
         bench.order(Command::OpenPort { network: NETWORK, own: member(us), mtu: 1500 });
@@ -130,11 +134,11 @@ impl Bench {
     }
 
     fn order(&mut self, command: Command) {
-        self.engine.execute(command, NOW, &mut self.sink);
+        self.engine.execute(command, self.now, &mut self.sink);
     }
 
     fn send(&mut self, frame: &[u8], meta: FrameMeta) -> &mut [u8] {
-        self.engine.frame(NETWORK, frame, meta, NOW, &mut self.sink);
+        self.engine.frame(NETWORK, frame, meta, self.now, &mut self.sink);
         &mut self.sink.memory[..self.sink.length]
     }
 }
@@ -179,14 +183,15 @@ fn renumber(train: &mut [u8], stride: usize, counter: &mut u32) {
     }
 }
 
-/// Takes the train `count` times; without a cipher it stays as it was.
+/// Takes the train `count` times, each at its own time; without a cipher it stays as it was.
 fn receive(train: &[u8], stride: usize, count: u32) {
     let mut bench = Bench::new(1, 1);
     let (mut counter, mut memory) = (0, train.to_vec());
     for _ in 0..count {
         renumber(&mut memory, stride, &mut counter);
-        let Bench { engine, sink } = &mut bench;
-        engine.datagrams(&mut memory, stride, endpoint(0), NOW, sink);
+        let Bench { engine, sink, now } = &mut bench;
+        *now += WAKE_S;
+        engine.datagrams(&mut memory, stride, endpoint(0), *now, sink);
         engine.end_batch(sink);
     }
     let counters = bench.engine.counters();
@@ -195,7 +200,10 @@ fn receive(train: &[u8], stride: usize, count: u32) {
 
 fn send(frame: &[u8], meta: FrameMeta, members: u8, datagrams: u64, count: u32) {
     let mut bench = Bench::new(0, members);
-    for _ in 0..count {
+    for number in 0..count as usize {
+        if number.is_multiple_of(SMALL_BATCH) {
+            bench.now += WAKE_S;
+        }
         black_box(bench.send(frame, meta));
     }
     assert_eq!(bench.engine.counters().datagrams_out, u64::from(count) * datagrams);
@@ -218,8 +226,8 @@ fn relay(count: u32) {
     datagram.resize(1472, 0x80);
     let mut run = datagram.repeat(SEGMENTS);
     for _ in 0..count {
-        let Bench { engine, sink } = &mut bench;
-        engine.datagrams(&mut run, datagram.len(), left, NOW, sink);
+        let Bench { engine, sink, now } = &mut bench;
+        engine.datagrams(&mut run, datagram.len(), left, *now, sink);
     }
     let forwarded = bench.engine.counters().relayed_packets;
     assert_eq!(forwarded, u64::from(count) * SEGMENTS as u64);
