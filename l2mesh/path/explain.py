@@ -8,7 +8,8 @@ from ipaddress import ip_address
 
 from l2mesh.datapath.interface import Path
 from l2mesh.path.candidate import Candidate
-from l2mesh.path.paths import PathSet, PathState
+from l2mesh.path.paths import PathSet
+from l2mesh.path.state import PathState
 
 __all__ = ["CandidateReport", "Standing", "explain"]
 

@@ -1,25 +1,7 @@
 """The paths to one peer: which is in use, which are tried, when one is given up.
 
-Section 8.4 of ``docs/protocol.md``. The state follows from three facts, and each event changes one
-of them:
-
-| state     | session | path in use | event                              | next               |
-|-----------|---------|-------------|------------------------------------|--------------------|
-| DOWN      | no      | the last    | session_live                       | by the path in use |
-| SEARCHING | yes     | none        | add_relay                          | RELAYED            |
-|           |         |             | receive_reply from an endpoint     | DIRECT             |
-|           |         |             | 3.5 s without either: PeerSilent   | SEARCHING          |
-| RELAYED   | yes     | a relay     | receive_reply from an endpoint     | DIRECT             |
-|           |         |             | dead: another relay                | RELAYED            |
-|           |         |             | dead, no relay answers: PeerSilent | RELAYED            |
-| DIRECT    | yes     | an endpoint | dead, a relay is there             | RELAYED            |
-|           |         |             | dead, another endpoint answered    | DIRECT             |
-|           |         |             | dead, nothing else: PeerSilent     | SEARCHING          |
-| any       | yes     | any         | session_lost                       | DOWN               |
-
-DOWN promises silence: without a session there is nothing to seal a PROBE with. The other three
-promise that the path in use is watched (``heartbeat.py``), and SEARCHING and RELAYED that endpoints
-are tried again after 5, 10, 30 and then every 60 s while there is traffic.
+The states are in `l2mesh.path.state`, what is asked by which candidate in `l2mesh.path.asking`, how
+the path in use is watched in `l2mesh.path.heartbeat` (section 8.4 of ``docs/protocol.md``).
 
 Nothing moves because of a source address: an authentic datagram from elsewhere is answered by one
 PROBE there at most, and only the reply to that makes the endpoint usable.
@@ -29,7 +11,6 @@ The owner calls ``note_activity`` before ``handle_timeout``, as often as ``tick_
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
@@ -38,16 +19,17 @@ from l2mesh.crypto import Random
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.datapath.streams import is_stream
 from l2mesh.errors import StateError
+from l2mesh.path.asking import Asking
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 from l2mesh.path.choice import best_path, handshake_paths
 from l2mesh.path.heartbeat import KEEPALIVE_S, Heartbeat, Verdict
 from l2mesh.path.need import Need
-from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent, SendProbe, SizeChanged
+from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent
 from l2mesh.path.patience import has_better, patience_s
-from l2mesh.path.probe import OpenProbes, ProbeLimiter
-from l2mesh.path.rounds import Rounds
+from l2mesh.path.probe import ProbeLimiter
+from l2mesh.path.state import PathState
 
-__all__ = ["PathSet", "PathState"]
+__all__ = ["PathSet"]
 
 SILENT_BEAT_S: Final = 5.0
 """Between heartbeats, and `SILENT_AGAIN_S` between reports, once no path answers."""
@@ -58,31 +40,21 @@ _PROBE_GAP_S: Final = 0.1
 _NOT_DUE: Final = float("inf")
 
 
-class PathState(enum.Enum):
-    """See the table at the top of this file."""
-
-    DOWN = "down"
-    SEARCHING = "searching"
-    RELAYED = "relayed"
-    DIRECT = "direct"
-
-
 class PathSet:
     """The paths to one peer. Memory is bounded by the candidates' caps and 256 open probes."""
 
     def __init__(self, *, random: Random, limiter: ProbeLimiter, direct: bool = True) -> None:
         """``limiter`` is the process's; ``direct`` False neither uses nor probes direct paths."""
-        self._limiter = limiter
         self._direct = direct
         self._table = CandidateTable()
-        self._open = OpenProbes(random)
-        self._heartbeat = Heartbeat()
         self._outputs: deque[PathOutput] = deque()
+        self._asking = Asking(self._table, self._outputs, random=random, limiter=limiter)
+        self._rounds = self._asking.rounds
+        self._heartbeat = Heartbeat()
         self._doubted: dict[Path, None] = {}
         self._active: Candidate | None = None
         self._need = Need()
         self._keeps_all = False
-        self._rounds = Rounds()
         self._silent_at: float | None = None
 
     # --- what is known ----------------------------------------------------------------------------
@@ -168,7 +140,7 @@ class PathSet:
             raise StateError(f"{path} is no relay")
         relay = self._table.add(path, Kind.RELAY if path.relay else Kind.STREAM, now)
         if relay is not None and self._need.live_at is not None:
-            self._start_round([relay], now)
+            self._asking.start_round([relay], now)
         self._settle(now)
 
     def remove_relay(self, path: Path, now: float) -> None:
@@ -197,7 +169,7 @@ class PathSet:
         if again:
             self._rounds.forgive()
             self._challenge_active(now)
-        self._start_round(self._table.direct() if again else new, now)
+        self._asking.start_round(self._table.direct() if again else new, now)
 
     def session_live(self, now: float) -> None:
         """There is a session (or a newer one): probes can be sealed, paths are tried."""
@@ -208,14 +180,13 @@ class PathSet:
         self._silent_at = None
         self._rounds.forgive()
         self._challenge_active(now)
-        self._start_round(list(self._table), now)
+        self._asking.start_round(list(self._table), now)
 
     def session_lost(self) -> None:
         """No session is left: nothing is sent. The path in use is kept for the next handshake."""
         self._need.live_at = None
-        self._open.clear()
+        self._asking.stop()
         self._heartbeat.moved()
-        self._rounds.stop(self._table)
 
     def source_seen(self, path: Path, now: float) -> None:
         """An authentic packet came by a path that is not in use: one probe there, no move.
@@ -228,7 +199,7 @@ class PathSet:
         if candidate is None:
             return
         if not candidate.has_just_answered(now):
-            self._probe(candidate, now)
+            self._asking.probe(candidate, now)
         self._heartbeat.elsewhere(path, now)
         self._challenge_active(now)
 
@@ -240,11 +211,11 @@ class PathSet:
         if candidate is None or not candidate.is_direct or candidate.has_just_answered(now):
             return
         if now >= candidate.probed_at + _PROBE_GAP_S:
-            self._probe(candidate, now)
+            self._asking.probe(candidate, now)
 
     def receive_reply(self, nonce: int, path: Path, now: float) -> bool:
         """A PROBE_REPLY came by ``path``; whether it answers a probe that went there."""
-        probe = self._open.close(nonce, path, now)
+        probe = self._asking.close(nonce, path, now)
         candidate = self._table.get(path)
         if probe is None or candidate is None:
             return False
@@ -253,9 +224,9 @@ class PathSet:
             before = candidate.size.size
             candidate.size.receive_reply(probe.size, now)
             if candidate is self._active:
-                self._tell_size(before)
+                self._asking.tell_size(candidate, before)
         if candidate.is_direct:
-            self._limiter.answered(path.endpoint)
+            self._asking.answered(path.endpoint)
             self._rounds.forgive()
             if not self._keeps_all:
                 self._rounds.stop(self._table.direct())  # the peer has probes of its own
@@ -284,10 +255,10 @@ class PathSet:
         """Everything that is due; calling it more often does nothing twice."""
         if self._need.live_at is None:
             return
-        for probe in self._open.expire(now):
+        for probe in self._asking.expire(now):
             if probe.is_heartbeat and probe.path == self.active:
                 self._heartbeat.record(lost=True)
-        self._continue_round(now)
+        self._asking.continue_round(now)
         self._keep_open(now)
         self._rest_when_idle(now)
         self._watch_active(now)
@@ -332,19 +303,10 @@ class PathSet:
         for candidate in self._table.direct():
             candidate.usable = candidate is self._active
 
-    def _start_round(self, candidates: list[Candidate], now: float) -> None:
-        """Probe these by the schedule, the first time at once."""
-        self._rounds.start(candidates, now)
-        self._continue_round(now)
-
-    def _continue_round(self, now: float) -> None:
-        for candidate in self._rounds.due(self._table, now):
-            self._probe(candidate, now)
-
     def _retry(self, now: float) -> None:
         if self._may_retry() and now >= self._rounds.retry_at:
             self._rounds.count_retry()
-            self._start_round(self._untried(), now)
+            self._asking.start_round(self._untried(), now)
 
     def _may_retry(self) -> bool:
         wants = self._direct and not self.is_direct and self._has_traffic()
@@ -384,9 +346,9 @@ class PathSet:
             for relay in self._table.relays():
                 self._doubted[relay.path] = None
                 if relay is not active:
-                    self._probe(relay, now)
+                    self._asking.probe(relay, now)
         self._heartbeat.beat(now)
-        self._probe(active, now, is_heartbeat=True)
+        self._asking.probe(active, now, is_heartbeat=True)
 
     def _beat_silent(self, active: Candidate, now: float) -> None:
         """No path answers, and that was told: ask now and then."""
@@ -413,7 +375,7 @@ class PathSet:
             self._active = None
         self._settle(now, changed=True)
         self._rounds.forgive()
-        self._start_round(self._untried(), now)
+        self._asking.start_round(self._untried(), now)
         self._challenge_active(now)
         if not answered:
             self._report_silence(now)
@@ -446,7 +408,7 @@ class PathSet:
         self._need.is_idle = idle
         if not idle:
             self._rounds.forgive()
-            self._start_round(self._untried(), now)
+            self._asking.start_round(self._untried(), now)
             self._challenge_active(now)
         elif self._rests_on_relay():
             for candidate in self._table.direct():
@@ -456,7 +418,7 @@ class PathSet:
     def _keep_open(self, now: float) -> None:
         for candidate in self._kept_beside():
             if now >= candidate.probed_at + KEEPALIVE_S:
-                self._probe(candidate, now)
+                self._asking.probe(candidate, now)
                 candidate.probed_at = now  # though the limit may have forbidden it
 
     def _kept_beside(self) -> list[Candidate]:
@@ -478,25 +440,4 @@ class PathSet:
         """While frames flow and it answers: see how large a datagram the path in use carries."""
         if self._active is None or not self._heartbeat.is_flowing or self._heartbeat.unanswered:
             return
-        search, path = self._active.size, self._active.path
-        before = search.size
-        for size in search.sizes_due(now, self._active.rtt_s):
-            nonce = self._open.open(path, now, size=size)
-            self._outputs.append(SendProbe(nonce, path, size))
-        self._tell_size(before)
-
-    def _tell_size(self, before: int) -> None:
-        if self._active is not None and self._active.size.size != before:
-            self._outputs.append(SizeChanged(self._active.path, self._active.size.size))
-
-    # --- probes -----------------------------------------------------------------------------------
-
-    def _probe(self, candidate: Candidate, now: float, *, is_heartbeat: bool = False) -> None:
-        """Send a PROBE, unless the limit forbids it: what has answered is beyond the limit."""
-        has_limit = candidate.is_direct and not candidate.usable
-        if has_limit and not self._limiter.allow(candidate.path.endpoint, now):
-            return
-        candidate.probed_at = now
-        candidate.probes += 1
-        nonce = self._open.open(candidate.path, now, is_heartbeat=is_heartbeat)
-        self._outputs.append(SendProbe(nonce, candidate.path))
+        self._asking.try_sizes(self._active, now)

@@ -7,8 +7,9 @@ from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.errors import StateError
 from l2mesh.path.candidate import Kind
 from l2mesh.path.outputs import PeerSilent, SendProbe
-from l2mesh.path.paths import PathSet, PathState
+from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
+from l2mesh.path.state import PathState
 from tests.unit.path.net import RELAY, End, Nat, Net
 
 OPEN_A, OPEN_B = "198.51.100.1", "198.51.100.2"

@@ -1,0 +1,92 @@
+"""What asks a peer by its candidates: rounds of PROBEs, heartbeats, keep-alives, sizes.
+
+One place sends every PROBE of a peer, so that the limit on what has not answered and the nonces
+that are out hold for all of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from l2mesh.crypto import Random
+from l2mesh.datapath.interface import Endpoint, Path
+from l2mesh.path.candidate import Candidate, CandidateTable
+from l2mesh.path.outputs import PathOutput, SendProbe, SizeChanged
+from l2mesh.path.probe import OpenProbe, OpenProbes, ProbeLimiter
+from l2mesh.path.rounds import Rounds
+
+__all__ = ["Asking"]
+
+
+class Asking:
+    """The PROBEs to one peer; they go to the set's ``outputs``. Bounded by 256 open ones."""
+
+    def __init__(
+        self,
+        table: CandidateTable,
+        outputs: deque[PathOutput],
+        *,
+        random: Random,
+        limiter: ProbeLimiter,
+    ) -> None:
+        """``limiter`` is the process's."""
+        self.rounds = Rounds()
+        self._table = table
+        self._outputs = outputs
+        self._limiter = limiter
+        self._open = OpenProbes(random)
+
+    def probe(self, candidate: Candidate, now: float, *, is_heartbeat: bool = False) -> None:
+        """Send a PROBE, unless the limit forbids it: what has answered is beyond the limit."""
+        has_limit = candidate.is_direct and not candidate.usable
+        if has_limit and not self._limiter.allow(candidate.path.endpoint, now):
+            return
+        candidate.probed_at = now
+        candidate.probes += 1
+        nonce = self._open.open(candidate.path, now, is_heartbeat=is_heartbeat)
+        self._outputs.append(SendProbe(nonce, candidate.path))
+
+    def close(self, nonce: int, path: Path, now: float) -> OpenProbe | None:
+        """The probe that a reply answers; see `OpenProbes`."""
+        return self._open.close(nonce, path, now)
+
+    def answered(self, endpoint: Endpoint) -> None:
+        """Somebody answers us there: the limit begins anew."""
+        self._limiter.answered(endpoint)
+
+    def expire(self, now: float) -> list[OpenProbe]:
+        """Those that waited too long for their reply."""
+        return self._open.expire(now)
+
+    def stop(self) -> None:
+        """The session is gone: nothing is asked any more, no answer awaited."""
+        self._open.clear()
+        self.rounds.stop(self._table)
+
+    # --- rounds -----------------------------------------------------------------------------------
+
+    def start_round(self, candidates: list[Candidate], now: float) -> None:
+        """Probe these by the schedule, the first time at once."""
+        self.rounds.start(candidates, now)
+        self.continue_round(now)
+
+    def continue_round(self, now: float) -> None:
+        """Probe what is due."""
+        for candidate in self.rounds.due(self._table, now):
+            self.probe(candidate, now)
+
+    # --- sizes ------------------------------------------------------------------------------------
+
+    def try_sizes(self, active: Candidate, now: float) -> None:
+        """See how large a datagram the path in use carries."""
+        search, path = active.size, active.path
+        before = search.size
+        for size in search.sizes_due(now, active.rtt_s):
+            nonce = self._open.open(path, now, size=size)
+            self._outputs.append(SendProbe(nonce, path, size))
+        self.tell_size(active, before)
+
+    def tell_size(self, active: Candidate, before: int) -> None:
+        """Tell of a change since ``before``."""
+        if active.size.size != before:
+            self._outputs.append(SizeChanged(active.path, active.size.size))
