@@ -39,6 +39,7 @@ from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
 from l2mesh.session.handshake import Role
 from l2mesh.session.indices import IndexAllocator
+from l2mesh.session.offering import Offering
 from l2mesh.session.sessions import SessionSet
 from l2mesh.timers import TimerTable
 from l2mesh.wire.control import Close, CloseReason, encode_records
@@ -298,13 +299,15 @@ class Core:
     def _make_peer(self, public: PublicIdentity, role: Role, now: float) -> Peer:
         settings = self.settings
         sessions = SessionSet(
-            local=settings.identity,
-            peer=public,
-            role=role,
-            crypto=settings.crypto,
-            random=settings.random,
+            Offering(
+                local=settings.identity,
+                peer=public,
+                role=role,
+                crypto=settings.crypto,
+                random=settings.random,
+                ciphers=ciphers_of(settings.crypto),
+            ),
             indices=self.indices,
-            ciphers=ciphers_of(settings.crypto),
             next_id=self.next_session,
         )
         direct = settings.direct or role is Role.PLANET  # planets know our address in any case

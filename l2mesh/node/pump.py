@@ -12,7 +12,7 @@ from l2mesh.datapath.interface import Path, SendDatagram, SetPath
 from l2mesh.node import control
 from l2mesh.node.peer import Peer
 from l2mesh.path.outputs import PathChanged, PeerSilent, SendProbe, SizeChanged
-from l2mesh.session.sessions import (
+from l2mesh.session.outputs import (
     ConnectFailed,
     SendHandshake,
     SessionCurrent,

@@ -16,27 +16,17 @@ The set is free of I/O: verbs change it, `poll_output` gives engine commands and
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from math import inf
 from typing import Final
 
-from l2mesh.crypto import Cipher, Crypto, Random
+from l2mesh.crypto import Cipher
 from l2mesh.datapath.interface import Path, RemoveSession
 from l2mesh.errors import CryptoError, HandshakeError
-from l2mesh.identity import Identity, PublicIdentity
 from l2mesh.session.connecting import Connecting
-from l2mesh.session.handshake import (
-    Initiation,
-    Offer,
-    OpenedInit,
-    Refusal,
-    Role,
-    refuse,
-    respond,
-    room_in_init,
-    room_in_response,
-)
+from l2mesh.session.crossing import UNHEARD_S, heard_instead, is_preferred, ranked
+from l2mesh.session.handshake import Initiation, OpenedInit, Refusal, refuse
 from l2mesh.session.indices import IndexAllocator
 from l2mesh.session.networks import Networks
+from l2mesh.session.offering import Offering
 from l2mesh.session.outputs import (
     ConnectFailed,
     SendHandshake,
@@ -45,33 +35,16 @@ from l2mesh.session.outputs import (
     SessionLive,
     SessionOutput,
 )
+from l2mesh.session.renewal import Renewal
 from l2mesh.session.session import CONTROL, LANE, Event, Session, State
 from l2mesh.wire.handshake import Announcement
 
-__all__ = [
-    "ConnectFailed",
-    "SendHandshake",
-    "SessionCurrent",
-    "SessionDead",
-    "SessionLive",
-    "SessionOutput",
-    "SessionSet",
-]
+__all__ = ["SessionSet"]
 
-REKEY_INITIATOR_S: Final = 120.0
-REKEY_RESPONDER_S: Final = 150.0
-"""Later than the initiator, so that both rarely begin at once."""
 DEAD_S: Final = 180.0
-IDLE_S: Final = 600.0
-"""A session is not renewed when no frame passed for so long before its rekey was due."""
 UNCONFIRMED_S: Final = 5.0
 MAX_UNCONFIRMED: Final = 4
-CROSSING_S: Final = 5.0
-UNHEARD_S: Final = 3.0
-"""A session on which nothing came for so long gives way to one that was heard."""
 COOKIE_S: Final = 120.0
-RESTART_S: Final = 5.0
-"""`restart` begins no more often, nor does a renewal that was given up."""
 MAX_LIVE: Final = 8
 """Sessions that receive, confirmed ones; when there are more, the oldest one not in use dies."""
 MAX_INDEX: Final = (1 << 24) - 1
@@ -80,42 +53,28 @@ MAX_INDEX: Final = (1 << 24) - 1
 class SessionSet:
     """The sessions with one peer."""
 
-    def __init__(  # noqa: PLR0913 - who, as what, by what means; nothing to group
+    def __init__(
         self,
+        offering: Offering,
         *,
-        local: Identity,
-        peer: PublicIdentity,
-        role: Role,
-        crypto: Crypto,
-        random: Random,
         indices: IndexAllocator,
-        ciphers: frozenset[Cipher],
         next_id: Callable[[], int],
         always: bool = False,
-        software: str = "",
     ) -> None:
-        """`role` is the one in which we address the peer; `next_id` gives unused session ids."""
-        self.peer = peer
+        """`next_id` gives unused session ids."""
+        self.peer = offering.peer
         self.always = always
         """Renew sessions although no frames pass (planets, controllers)."""
-        self._local = local
-        self._role = role
-        self._crypto = crypto
-        self._random = random
-        self._ciphers = ciphers
+        self._offering = offering
         self._next_id = next_id
-        self._software = software
         self._sessions: dict[int, Session] = {}
         self._current: Session | None = None
         self._doubted: Session | None = None
         self._connecting: Connecting | None = None
         self._cookie: tuple[bytes, float] | None = None
-        self._last_frame = -inf
-        self._last_begun = -inf
-        self._restart_at: float | None = None
-        self._gave_up = -inf
+        self._renewal = Renewal()
         self._outputs: deque[SessionOutput] = deque()
-        self._networks = Networks(peer.fingerprint, indices, self._outputs)
+        self._networks = Networks(self.peer.fingerprint, indices, self._outputs)
 
     # --- what the node asks ---------------------------------------------------------------------
 
@@ -163,11 +122,12 @@ class SessionSet:
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is next needed, None: not at all."""
         due = [self._ends(session) for session in self._sessions.values()]
-        if self._heard_instead() is not None and self._current is not None:
+        heard = heard_instead(self._current, self._sessions.values())
+        if heard is not None and self._current is not None:
             due.append(self._current.live_since + UNHEARD_S)
         if self._connecting is not None:
             due.append(self._connecting.next_timeout)
-        elif (renewal := self._renewal()) is not None:
+        elif (renewal := self._renewal.due(self._current, always=self.always)) is not None:
             due.append(renewal)
         return min(due, default=None)
 
@@ -175,7 +135,7 @@ class SessionSet:
 
     def connect(self, now: float) -> None:
         """Sees to it that there is a session to send on, or an INIT under way."""
-        self.note_frame(now)
+        self._renewal.note_frame(now)
         if self._current is None and self._connecting is None:
             self._begin(now)
 
@@ -183,7 +143,7 @@ class SessionSet:
         """The peer has gone silent: asks for another session, each 5 s at most."""
         self._doubted = self._current
         if self._connecting is None:
-            self._restart_at = max(now, self._last_begun + RESTART_S)
+            self._renewal.ask_restart(now)
             self._renew(now)
 
     def key_spent(self, session: int, now: float) -> None:
@@ -194,8 +154,7 @@ class SessionSet:
 
     def note_frame(self, at: float) -> None:
         """A frame passed at `at`, in either direction; 0.0 and earlier mean never."""
-        if at > 0.0:
-            self._last_frame = max(self._last_frame, at)
+        self._renewal.note_frame(at)
 
     def handle_timeout(self, now: float) -> None:
         """Ends what is too old, repeats what was not answered, renews what is due."""
@@ -211,30 +170,12 @@ class SessionSet:
         self._renew(now)
 
     def _renew(self, now: float) -> None:
-        renewal = self._renewal()
+        renewal = self._renewal.due(self._current, always=self.always)
         if self._connecting is None and renewal is not None and now >= renewal:
             self._begin(now)
 
-    def _renewal(self) -> float | None:
-        """When the current session is to be renewed, None: not at all."""
-        if self._restart_at is not None:
-            return self._restart_at
-        session = self._current
-        if session is None:
-            return None
-        due = session.born + (REKEY_INITIATOR_S if session.is_initiator else REKEY_RESPONDER_S)
-        if session.is_spent:
-            due = session.born
-        elif not self.always and due > self._last_frame + IDLE_S:
-            return None
-        if self._gave_up <= session.live_since:
-            return due
-        if not self.always and self._last_frame <= self._gave_up:
-            return None
-        return max(due, self._gave_up + RESTART_S)
-
     def _begin(self, now: float) -> None:
-        self._restart_at = None
+        self._renewal.restart_at = None
         control_index = self._networks.allocate(now)
         if control_index is None:
             self._give_up(now)
@@ -242,7 +183,7 @@ class SessionSet:
         connecting = Connecting(control_index, now)
         connecting.receive = self._networks.reserve(now)
         self._connecting = connecting
-        self._last_begun = now
+        self._renewal.begun_at = now
         try:
             self._attempt(connecting, now)
         except CryptoError:  # the peer's key is of low order: nobody has such a key in earnest
@@ -252,27 +193,13 @@ class SessionSet:
         cookie = None
         if self._cookie is not None and now < self._cookie[1]:
             cookie = self._cookie[0]
-        offer = Offer(
-            ciphers=self._ciphers,
-            control_index=connecting.control_index,
-            announcements=connecting.announcements(room_in_init(self._software)),
-            software=self._software,
-        )
-        attempt = Initiation(
-            local=self._local,
-            peer=self.peer,
-            role=self._role,
-            crypto=self._crypto,
-            random=self._random,
-            offer=offer,
-            cookie=cookie,
-        )
-        connecting.add(attempt, now, self._random)
+        attempt = self._offering.initiate(connecting, cookie)
+        connecting.add(attempt, now, self._offering.random)
         self._outputs.append(SendHandshake(attempt.datagram, attempt.handshake, None))
 
     def _give_up(self, now: float) -> None:
         self._stop_connecting(now)
-        self._gave_up = now
+        self._renewal.gave_up_at = now
         self._outputs.append(ConnectFailed())
 
     def _stop_connecting(self, now: float) -> None:
@@ -307,13 +234,8 @@ class SessionSet:
         if control_index is None:
             refuse(Refusal.EXHAUSTED)
         receive = self._networks.reserve(now)
-        room = room_in_response(opened, self._software)
-        announcements = tuple(
-            Announcement(network, LANE, index) for network, index in list(receive.items())[:room]
-        )
-        offer = Offer(self._ciphers, control_index, announcements, self._software)
         try:
-            response, established = respond(opened, local=self._local, offer=offer)
+            response, established, told = self._offering.answer(opened, control_index, receive)
         except HandshakeError:
             self._networks.release([control_index, *receive.values()], now)
             raise
@@ -327,7 +249,7 @@ class SessionSet:
             ephemeral=opened.ephemeral,
             response=response,
         )
-        self._install(session, receive, announcements)
+        self._install(session, receive, told)
         return session
 
     def receive_response(self, datagram: bytes, now: float) -> None:
@@ -338,7 +260,7 @@ class SessionSet:
             id=self._next_id(),
             established=established,
             is_initiator=True,
-            asked_at=self._last_begun,
+            asked_at=self._renewal.begun_at,
             born=now,
             control_index=connecting.control_index,
         )
@@ -404,26 +326,13 @@ class SessionSet:
         self._enforce_cap(now)
 
     def _is_preferred(self, newer: Session, older: Session) -> bool:
-        """The crossing rule: a tie is broken by fingerprints, and only a tie.
-
-        Who asks again although the older session works does so on purpose or has been started anew.
-        """
-        if newer.is_initiator == older.is_initiator or older is self._doubted:
-            return True
-        if newer.asked_at >= older.heard_at or newer.live_since > older.live_since + CROSSING_S:
-            return True
-        return newer.is_initiator == (self._local.fingerprint < self.peer.fingerprint)
-
-    def _heard_instead(self) -> Session | None:
-        """The newest session that was heard, while the one in use never was."""
-        if self._current is None or self._current.heard_at < inf:
-            return None
-        heard = [each for each in self._sessions.values() if each.can_send and each.heard_at < inf]
-        return max(heard, key=lambda each: each.live_since, default=None)
+        ours_is_smaller = self._offering.local.fingerprint < self.peer.fingerprint
+        is_doubted = older is self._doubted
+        return is_doubted or is_preferred(newer, older, ours_is_smaller=ours_is_smaller)
 
     def _yield_unheard(self, now: float) -> None:
         """Its peer may have died as soon as it had answered: nobody there knows the session."""
-        heard = self._heard_instead()
+        heard = heard_instead(self._current, self._sessions.values())
         if heard is None or self._current is None or now < self._current.live_since + UNHEARD_S:
             return
         self._current.move(Event.SUPERSEDED)
@@ -433,7 +342,7 @@ class SessionSet:
 
     def _set_current(self, session: Session) -> None:
         self._current = session
-        self._doubted = self._restart_at = None
+        self._doubted = self._renewal.restart_at = None
         self._outputs.append(SessionCurrent(session.id))
 
     def _enforce_cap(self, now: float) -> None:
@@ -455,7 +364,7 @@ class SessionSet:
 
     def close(self, now: float) -> None:
         """Ends every session and forgets what was accepted."""
-        self._restart_at = None
+        self._renewal.restart_at = None
         self._stop_connecting(now)
         self._networks.clear()
         for session in sorted(self._sessions.values(), key=lambda each: each is self._current):
@@ -532,6 +441,4 @@ class SessionSet:
             self._renew(now)
 
     def _ranked(self) -> list[Session]:
-        """The sessions that can send: the current one, then the youngest."""
-        usable = [each for each in self._sessions.values() if each.can_send]
-        return sorted(usable, key=lambda each: (each is not self._current, -each.live_since))
+        return ranked(self._current, self._sessions.values())

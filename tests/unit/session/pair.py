@@ -26,15 +26,16 @@ from l2mesh.errors import HandshakeError
 from l2mesh.identity import Identity
 from l2mesh.session.handshake import Role, open_init
 from l2mesh.session.indices import IndexAllocator
-from l2mesh.session.sessions import (
+from l2mesh.session.offering import Offering
+from l2mesh.session.outputs import (
     ConnectFailed,
     SendHandshake,
     SessionCurrent,
     SessionDead,
     SessionLive,
     SessionOutput,
-    SessionSet,
 )
+from l2mesh.session.sessions import SessionSet
 
 CRYPTO = SodiumCrypto()
 BOTH = frozenset(Cipher)
@@ -70,15 +71,17 @@ class Host:
         self.indices = IndexAllocator(random.randbytes)
         self.ids = 0
         self.sessions = SessionSet(
-            local=local,
-            peer=peer.public,
-            role=Role.NODE,
-            crypto=CRYPTO,
-            random=random.randbytes,
+            Offering(
+                local=local,
+                peer=peer.public,
+                role=Role.NODE,
+                crypto=CRYPTO,
+                random=random.randbytes,
+                ciphers=BOTH,
+                software="l2mesh test",
+            ),
             indices=self.indices,
-            ciphers=BOTH,
             next_id=self.next_id,
-            software="l2mesh test",
         )
         self.receive: dict[int, InstallReceive] = {}
         self.control: dict[int, InstallSend] = {}

@@ -14,14 +14,15 @@ from l2mesh.datapath.interface import InstallReceive, InstallSend, RemoveSend, R
 from l2mesh.errors import HandshakeError
 from l2mesh.session import macs
 from l2mesh.session.handshake import Refusal, Role, open_init
-from l2mesh.session.sessions import (
+from l2mesh.session.offering import Offering
+from l2mesh.session.outputs import (
     ConnectFailed,
     SendHandshake,
     SessionCurrent,
     SessionDead,
     SessionLive,
-    SessionSet,
 )
+from l2mesh.session.sessions import SessionSet
 from tests.unit.session.pair import (
     CRYPTO,
     LATENCY_S,
@@ -350,13 +351,15 @@ def test_init_of_another_peer_is_refused() -> None:
     world, stranger = connected(), World(seed=50)
     stranger.drop = lambda _host, _packet: True
     foreign = SessionSet(
-        local=stranger.a.local,
-        peer=world.b.local.public,
-        role=Role.NODE,
-        crypto=CRYPTO,
-        random=stranger.a.random.randbytes,
+        Offering(
+            local=stranger.a.local,
+            peer=world.b.local.public,
+            role=Role.NODE,
+            crypto=CRYPTO,
+            random=stranger.a.random.randbytes,
+            ciphers=frozenset(Cipher),
+        ),
         indices=stranger.a.indices,
-        ciphers=frozenset(Cipher),
         next_id=stranger.a.next_id,
     )
     foreign.connect(0.0)
@@ -561,7 +564,8 @@ def test_session_that_is_always_wanted_never_lapses() -> None:
 
 def test_frame_after_a_long_pause_renews_a_session_past_its_rekey() -> None:
     world = connected()
-    world.a.sessions._last_frame = world.b.sessions._last_frame = world.now - 1000.0
+    for host in (world.a, world.b):
+        host.sessions._renewal.frame_at = world.now - 1000.0
     world.run(160.0)
     assert len(inits(world, world.a)) == 1
     world.frame(world.a, "x")
@@ -791,13 +795,15 @@ def test_peer_with_an_unusable_key_is_not_connected_to() -> None:
     local = world.a.local
     hostile = replace(identity(9).public, exchange=bytes(32))
     sessions = SessionSet(
-        local=local,
-        peer=hostile,
-        role=Role.NODE,
-        crypto=CRYPTO,
-        random=world.a.random.randbytes,
+        Offering(
+            local=local,
+            peer=hostile,
+            role=Role.NODE,
+            crypto=CRYPTO,
+            random=world.a.random.randbytes,
+            ciphers=frozenset(Cipher),
+        ),
         indices=world.a.indices,
-        ciphers=frozenset(Cipher),
         next_id=world.a.next_id,
     )
     sessions.connect(1.0)
@@ -861,8 +867,9 @@ def test_opened_init_cannot_be_answered_for_another_role() -> None:
 def test_no_common_cipher_is_refused_and_leaves_nothing() -> None:
     world = World()
     world.accept()
-    world.a.sessions._ciphers = frozenset({Cipher.AES_256_GCM})
-    world.b.sessions._ciphers = frozenset({Cipher.CHACHA20_POLY1305})
+    for host, cipher in zip((world.a, world.b), Cipher, strict=True):
+        offering = host.sessions._offering
+        host.sessions._offering = replace(offering, ciphers=frozenset({cipher}))
     world.connect()
     assert set(world.b.refused) == {Refusal.CIPHER}
     assert len(world.b.indices) == 0 and world.b.log == []
