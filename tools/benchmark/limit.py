@@ -53,6 +53,7 @@ class Limits:
         arena = self._arena
         target = f"{arena.b.addresses[0]}:{PUMP_PORT}"
         receiver = arena.b.start([self._pump, "receive", target], name="pump")
+        receiver.wait_for_log("ready")
         before = Usage.now()
         arena.a.run([self._pump, "send", target, str(TRAIN_BYTES), str(seconds)], timeout=60)
         used = Usage.now() - before

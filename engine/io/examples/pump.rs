@@ -1,11 +1,14 @@
-//! Trains of full datagrams from one socket to another, none of which is lost: what UDP costs alone.
+//! Trains of full datagrams from one socket to another: what UDP costs alone.
 //!
-//! `pump send ADDRESS:PORT BYTES SECONDS` sends by `UDP_SEGMENT` and waits for what was sent to be
-//! acknowledged before more than a window is on its way; `pump receive ADDRESS:PORT` receives by
-//! `UDP_GRO`, acknowledges, and tells how many datagrams came when nothing has come for a second.
+//! `pump receive ADDRESS:PORT` says that it is ready, receives by `UDP_GRO`, acknowledges by the
+//! number of datagrams so far, and tells it when nothing has come for a second. `pump send
+//! ADDRESS:PORT BYTES SECONDS` sends by `UDP_SEGMENT` and lets no more than a window be on its way.
+//! Datagrams and acknowledgements may get lost: what has not been acknowledged when the other end
+//! has been silent for a while is on its way no more.
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
 use std::error::Error;
+use std::io::{ErrorKind, Write};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
@@ -13,6 +16,9 @@ use l2mesh_io::flood::{Receiver, Sender};
 
 /// Datagrams on their way.
 const WINDOW: u64 = 700;
+/// Without an acknowledgement for so long, what was on its way is lost.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// Without a datagram for so long, the sender has ended.
 const SILENCE: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -29,24 +35,31 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn send(to: &str, bytes: usize, length: Duration) -> Result<(), Box<dyn Error>> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     socket.connect(to)?;
-    socket.set_read_timeout(Some(SILENCE))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
     let mut sender = Sender::of_trains(socket.try_clone()?, to.parse()?, bytes);
-    let (mut acknowledged, end) = (0, Instant::now() + length);
+    let (mut arrived, mut lost, end) = (0, 0, Instant::now() + length);
     while Instant::now() < end {
         sender.burst()?;
-        while sender.sent() > acknowledged + WINDOW {
+        while sender.sent() > arrived + lost + WINDOW {
             let mut count = [0; 8];
-            socket.recv(&mut count)?;
-            acknowledged = u64::from_be_bytes(count).max(acknowledged);
+            match socket.recv(&mut count) {
+                Ok(_) => arrived = u64::from_be_bytes(count).max(arrived),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    lost = sender.sent() - arrived;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
-    println!("sent {}", sender.sent());
+    println!("sent {} lost {lost}", sender.sent());
     Ok(())
 }
 
 fn receive(at: &str) -> Result<(), Box<dyn Error>> {
     let socket = UdpSocket::bind(at)?;
     let mut receiver = Receiver::new(socket.try_clone()?)?;
+    println!("ready");
+    std::io::stdout().flush()?;
     receiver.wait(Duration::from_secs(20))?;
     let (_, sender) = socket.peek_from(&mut [0; 8])?;
     let mut newest = Instant::now();
