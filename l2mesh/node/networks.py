@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
+from l2mesh.credential.membership import MembershipCredential
 from l2mesh.datapath.interface import FlushPeer, NeedSession, RemoveSend, Upcall
 from l2mesh.errors import StateError
 from l2mesh.identity import PublicIdentity
@@ -217,6 +218,7 @@ class Networks(Part):
                 case Say(_, message) if peer is not None:
                     self.core.send(peer, message, now)
                 case Accept(_, credential) if peer is not None:
+                    self._count_as_member(joined, credential)
                     elided = port.elided_header(joined, credential)
                     peer.sessions.accept(joined.network, elided, now)
                     self.announce(joined, peer, now)
@@ -224,6 +226,7 @@ class Networks(Part):
                 case Drop(fingerprint, reason):
                     log.info("member refused: peer=%s reason=%s", fingerprint.hex()[:10], reason)
                     self.core.emit(RemoveSend(fingerprint, joined.network))
+                    self._uncount(joined, fingerprint)
                     if peer is not None:
                         peer.sessions.withdraw(joined.network, now)
                         self.core.touch(peer, now)
@@ -236,10 +239,22 @@ class Networks(Part):
         Stations behind it may come up behind another bridge meanwhile.
         """
         joined.meetings.forget(peer.fingerprint)
-        joined.meetings.accepted.pop(peer.fingerprint, None)
+        if joined.meetings.accepted.pop(peer.fingerprint, None) is not None:
+            self._uncount(joined, peer.fingerprint)
         peer.sessions.withdraw(joined.network, now)
         self.core.emit(FlushPeer(joined.network, peer.fingerprint))
         self.core.touch(peer, now)
+
+    def _count_as_member(self, joined: Joined, credential: MembershipCredential) -> None:
+        """A verified credential counts at once: its owner may be here before the roster's news."""
+        entry = joined.state.roster.get(credential.fingerprint)
+        if entry is None or entry.credential.serial < credential.serial:
+            port.set_member(self.core, joined, credential)
+
+    def _uncount(self, joined: Joined, fingerprint: bytes) -> None:
+        """Whoever was a member by its credential alone is none without it."""
+        if joined.port is not None and joined.state.roster.get(fingerprint) is None:
+            port.remove_member(self.core, joined, fingerprint)
 
     def announce(self, joined: Joined, peer: Peer, now: float) -> None:
         """Tell an accepted peer our receive indices for the network, on each session its own."""

@@ -19,7 +19,6 @@ from l2mesh.datapath.interface import (
     SetLimits,
     SetMember,
 )
-from l2mesh.network.roster import RosterEntry
 from l2mesh.node.core import Core
 from l2mesh.node.effects import ConfigureDevice, NetworkChanged, RemoveDevice
 from l2mesh.node.joined import Joined
@@ -39,7 +38,7 @@ def refresh(core: Core, joined: Joined) -> None:
     _open(core, joined, config, credential)
     if not was_open:
         for entry in state.roster:
-            set_member(core, joined, entry)
+            set_member(core, joined, entry.credential)
     core.emit(NetworkChanged(joined.network))
 
 
@@ -53,9 +52,8 @@ def close(core: Core, joined: Joined) -> None:
     core.emit(NetworkChanged(joined.network))
 
 
-def set_member(core: Core, joined: Joined, entry: RosterEntry) -> None:
+def set_member(core: Core, joined: Joined, credential: MembershipCredential) -> None:
     """Tell the engine of one other member."""
-    credential = entry.credential
     if joined.port is None or credential.fingerprint == core.settings.identity.public.fingerprint:
         return
     core.emit(SetMember(joined.network, credential.fingerprint, **_signed(credential)))

@@ -46,7 +46,7 @@ def _put(networks: Networks, joined: Joined, data: bytes, public: bytes, now: fl
         networks.core.refuse("bad_roster_entry")
         return
     if joined.state.roster.put(entry):
-        port.set_member(networks.core, joined, entry)
+        port.set_member(networks.core, joined, entry.credential)
         fingerprint, credential = entry.credential.fingerprint, entry.credential
         networks.run(joined, joined.meetings.credential_changed(fingerprint, credential), now)
 
