@@ -39,8 +39,9 @@ That drawing as a program:
 
 Who does what: `names` names things after their owner, so that parallel runs do not meet and
 `sweep` knows what is left of dead ones; `topology` makes and removes; `host` holds the pieces;
-`filters` the nftables rules; `command` and `process` run programs; `cleanup` sees to every way
-out; `capture`, `wait` and `daemons` serve those who write tests.
+`nats` and `filters` the nftables rules; `weather` makes lines slow and lossy; `command` and
+`process` run programs; `cleanup` sees to every way out; `capture`, `wait` and `daemons` serve those
+who write tests.
 """
 
 from tools.lab.capture import Capture, read_pcap
@@ -56,9 +57,11 @@ from tools.lab.daemons import (
 )
 from tools.lab.host import End, Host, Link, Nat, Switch
 from tools.lab.names import sweep
+from tools.lab.nats import NatKind
 from tools.lab.process import Process
 from tools.lab.topology import Lab
 from tools.lab.wait import WaitTimeout, wait_until
+from tools.lab.weather import Weather
 
 __all__ = [
     "Capture",
@@ -70,11 +73,13 @@ __all__ = [
     "LabError",
     "Link",
     "Nat",
+    "NatKind",
     "Node",
     "Planet",
     "Process",
     "Switch",
     "WaitTimeout",
+    "Weather",
     "endpoint",
     "lab_controller",
     "lab_node",

@@ -22,35 +22,6 @@ def table_name(purpose: str, subject: str) -> str:
     return f"{purpose}_{re.sub(r'[^A-Za-z0-9]', '_', subject)}"
 
 
-def masquerade(wan: str, lan_subnet: str, *, symmetric: bool) -> str:
-    """A home router between interface `wan` and the IPv4 subnet `lan_subnet` behind it.
-
-    Without `symmetric` a source port is kept whenever it is free, else each destination sees
-    another random one. Datagrams that nobody inside asked for are dropped, those to the router's
-    own address included: the first stray probe would otherwise claim its port in conntrack, and no
-    punch through a port-preserving NAT could work. Invalid packets are dropped both ways, since
-    they would leave untranslated.
-    """
-    how = "masquerade fully-random" if symmetric else "masquerade"
-    return f"""{remove("inet", "nat")}
-table inet nat {{
-    chain translate {{
-        type nat hook postrouting priority srcnat; policy accept;
-        ip saddr {lan_subnet} oifname "{wan}" {how}
-    }}
-    chain input {{
-        type filter hook input priority filter; policy accept;
-        iifname "{wan}" ct state {{ new, invalid }} counter drop
-    }}
-    chain forward {{
-        type filter hook forward priority filter; policy accept;
-        ct state invalid counter drop
-        iifname "{wan}" ct state new counter drop
-    }}
-}}
-"""
-
-
 def drop_from(table: str, sources: Sequence[str], *, larger_than: int) -> str:
     """Drop what arrives from these IP addresses, if its IP length exceeds `larger_than` bytes."""
     rules = []

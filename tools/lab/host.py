@@ -234,7 +234,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Nat:
-    """A NAT box, as most homes have one."""
+    """A NAT box, as most homes have one, or a firewall."""
 
     host: Host
     """The box itself."""

@@ -2,17 +2,21 @@
 
 import os
 import shutil
+import sys
 import tempfile
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tools.lab import cleanup, filters
+from tools.lab import weather as weather_module
 from tools.lab.command import LabError
 from tools.lab.host import Addresses, End, Host, Link, Nat, Switch, Workspace
 from tools.lab.names import Names, namespaces, remove_namespace, sweep
+from tools.lab.nats import NatKind, NatRules, firewall
 from tools.lab.process import stop_all
+from tools.lab.weather import Weather
 
 _LAN_BRIDGE = "lan"
 _WIRE_BRIDGE = "wire"
@@ -101,23 +105,52 @@ class Lab:
         wan_address: str,
         lan_subnet: str,
         gateway: str | None = None,
-        symmetric: bool = False,
+        kind: NatKind = NatKind.PORT,
+        hairpin: bool = False,
+        blocks_udp: bool = False,
     ) -> Nat:
         """Make a NAT box, `wan_address` (`ip/prefixlen`) on the wire `wan`, and a LAN behind it.
 
-        It keeps source ports or, if `symmetric`, picks a random one for each destination. It drops
-        what nobody inside asked for (see `filters.masquerade`). `gateway` is its own way out. For
-        nested NATs give the outer one's `lan` as `wan`.
+        `kind` says what it makes of ports and whom it lets in (see `nats`), `gateway` is its own
+        way out. For nested NATs give the outer one's `lan` as `wan`.
         """
         subnet = IPv4Network(lan_subnet)
         own = str(subnet.network_address + 1)
         host = self.router(name)
         link = self.connect(host, wan, wan_address, gateway=gateway)
-        host.nft(filters.masquerade(link.interface, lan_subnet, symmetric=symmetric))
+        outside = wan_address.partition("/")[0]
+        rules = NatRules(
+            kind, link.interface, outside, _LAN_BRIDGE, lan_subnet, hairpin, blocks_udp
+        )
+        host.nft(rules.text())
         host.add_bridge(_LAN_BRIDGE)
         # Not an underlay address of the box: partitions concern its WAN side.
         host.ip("addr", "add", f"{own}/{subnet.prefixlen}", "dev", _LAN_BRIDGE)
         return Nat(host, link, Switch(host, _LAN_BRIDGE), own)
+
+    def firewall(
+        self,
+        name: str,
+        *,
+        wan: Switch,
+        wan_address: str,
+        lan_subnet: str,
+        gateway: str | None = None,
+        lan: Switch | None = None,
+    ) -> Nat:
+        """Make an IPv6 router that lets in whom was sent to, and a LAN behind it, or on `lan`."""
+        subnet = IPv6Network(lan_subnet)
+        own = str(subnet.network_address + 1)
+        host = self.router(name)
+        link = self.connect(host, wan, wan_address, gateway=gateway)
+        host.nft(firewall(link.interface))
+        inside = _LAN_BRIDGE
+        if lan is None:
+            lan = Switch(host, host.add_bridge(_LAN_BRIDGE))
+        else:
+            inside = self.connect(host, lan).interface
+        host.ip("addr", "add", f"{own}/{subnet.prefixlen}", "dev", inside, "nodad")
+        return Nat(host, link, lan, own)
 
     def connect(
         self,
@@ -140,6 +173,31 @@ class Lab:
         near = End(host, interface or self._names.link())
         link = _cable(near, far, mtu=mtu, offload=offload, master=switch.bridge)
         host.add_addresses(near.interface, address, gateway=gateway)
+        return link
+
+    def connect_by(
+        self,
+        weather: Weather,
+        host: Host,
+        switch: Switch,
+        address: Addresses = None,
+        *,
+        gateway: Addresses = None,
+    ) -> Link:
+        """As `connect`, by a line with this weather; the link returned is the host's end of it.
+
+        Segments are cut and checksums complete before the line, so that it does to each what a wire
+        would.
+        """
+        box = self.host(f"line-{host.name}")
+        box.silence_ipv6()
+        link = self.link(host, box, address, offload=False)
+        beyond = self.connect(box, switch, offload=False)
+        host.add_addresses(link.interface, None, gateway=gateway)
+        ends = [link.far.interface, beyond.interface]
+        program = [sys.executable, weather_module.__file__]
+        carrier = box.start([*program, *ends, *weather.arguments()], name="weather")
+        carrier.wait_for_log("^carrying")
         return link
 
     def link(
