@@ -279,6 +279,8 @@ def messages() -> tuple[message.Message, ...]:
         message.Want(here, 3),
         message.Refuse(here),
         message.Candidates(("192.0.2.1:9993", "[2001:db8::1]:9993")),
+        message.Call("independent", ("192.0.2.1:9993",)),
+        message.Call("sequential", ("192.0.2.1:40002", "192.0.2.1:40000"), 2),
         message.Sighted(here, 7, bytes(range(16))),
         message.SightingConfirmed(here, 7, bytes(range(16, 32))),
         message.Relearn(here, (bytes(range(32)),)),

@@ -47,6 +47,8 @@ class Candidates(Part):
     told: dict[bytes, tuple[Endpoint, ...]] = field(default_factory=dict)
     """peer -> what it heard last"""
     remembered: dict[bytes, Endpoint] = field(default_factory=dict)
+    on_told: Callable[[Peer, float], None] | None = None
+    """Hears that a peer has said where it can be reached."""
     _save_at: float | None = None
 
     def handlers(self) -> dict[type, Handler]:
@@ -56,7 +58,7 @@ class Candidates(Part):
         """At most 8 endpoints of our own: observed by planets first, then the host's addresses."""
         observed = self.planets.mappings.endpoints()
         endpoints = dict.fromkeys((*observed, *self.core.local_endpoints))
-        return tuple(each for each in endpoints if self._is_acceptable(each))[:MAX_TOLD]
+        return tuple(each for each in endpoints if self.is_acceptable(each))[:MAX_TOLD]
 
     def offer(self, peer: Peer, now: float) -> None:
         """Tell an accepted peer our endpoints, once for each change of them."""
@@ -72,9 +74,11 @@ class Candidates(Part):
         """A peer says where it can be reached. Strangers are not listened to."""
         if not self.core.settings.direct or not self.core.knows(peer):
             return
-        endpoints = [each for each in message.parsed() if self._is_acceptable(each)]
+        endpoints = [each for each in message.parsed() if self.is_acceptable(each)]
         peer.paths.add_candidates(endpoints, Kind.TOLD, now)
         self.offer(peer, now)
+        if self.on_told is not None:
+            self.on_told(peer, now)
         self.core.touch(peer, now)
 
     def restore(self, data: bytes) -> None:
@@ -90,7 +94,7 @@ class Candidates(Part):
 
     def peer_added(self, peer: Peer, now: float) -> None:
         endpoint = self.remembered.get(peer.fingerprint)
-        if endpoint is not None and self.core.settings.direct and self._is_acceptable(endpoint):
+        if endpoint is not None and self.core.settings.direct and self.is_acceptable(endpoint):
             peer.paths.add_candidates([endpoint], Kind.REMEMBERED, now)
 
     def session_lost(self, peer: Peer, now: float) -> None:
@@ -140,9 +144,8 @@ class Candidates(Part):
         endpoints = [(f, format_endpoint(e)) for f, e in self.remembered.items()]
         self.core.emit(Persist(PEERS_FILE, pack(PeersFile(schema=1, endpoints=endpoints))))
 
-    # --- inside ---------------------------------------------------------------------------------
-
-    def _is_acceptable(self, endpoint: Endpoint) -> bool:
+    def is_acceptable(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint could be somebody's place in the underlay."""
         local = (e.host for e in self.core.local_endpoints)
         loopback_ok = any(ip_address(host).is_loopback for host in local)
         prefixes = tuple(ip_network(prefix, strict=False) for prefix in self.overlay())

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from l2mesh.credential.world import World
 from l2mesh.datapath.interface import Endpoint, Upcall
 from l2mesh.errors import L2meshError
+from l2mesh.node.calls import Calls
 from l2mesh.node.candidates import Candidates
 from l2mesh.node.core import Core, Settings
 from l2mesh.node.effects import CoreOutput
@@ -59,8 +60,10 @@ class ReachableFace(Face):
         self.relays = Relays(self.core, self.planets)
         self.candidates = Candidates(self.core, self.planets, self._overlay_prefixes)
         self.streams = Streams(self.core, self.planets)
-        for part in (self.planets, self.relays, self.candidates, self.streams):
+        self.calls = Calls(self.core, self.candidates)
+        for part in (self.planets, self.relays, self.candidates, self.calls, self.streams):
             self.core.add_part(part)
+        self.candidates.on_told = self.calls.told
         self.planets.on_observed = self.candidates.offer_all
 
     def restore(self, files: Mapping[str, bytes], now: float) -> list[str]:

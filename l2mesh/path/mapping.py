@@ -16,10 +16,12 @@ from typing import Final
 
 from l2mesh.datapath.interface import Endpoint
 
-__all__ = ["Mapping", "Mappings"]
+__all__ = ["Forecast", "Mapping", "Mappings"]
 
 MAX_OBSERVERS: Final = 64
 """Planet endpoints that are remembered; the oldest goes first."""
+MAX_SEEN: Final = 4
+"""Endpoints in a forecast."""
 MAX_STEP: Final = 16
 """Ports between two neighbouring mappings, at most, for a NAT to count as sequential."""
 
@@ -32,6 +34,17 @@ class Mapping(enum.Enum):
     INDEPENDENT = "independent"
     SEQUENTIAL = "sequential"
     RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """How one end's mappings behave, as far as planets have shown: what a CALL tells."""
+
+    mapping: Mapping
+    seen: tuple[Endpoint, ...] = ()
+    """As what planets see this end, the mapping made last first; at most 4."""
+    step: int = 0
+    """Ports from one mapping to the next, of a sequential NAT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +118,16 @@ class Mappings:
         at_once = [each for each in sights if each.since > youngest.since - 1.0]
         highest = max(at_once, key=lambda sight: sight.seen.port)
         return highest.seen, highest.since
+
+    def forecast(self, own_hosts: Collection[str], *, family: int = 4) -> Forecast:
+        """What a peer may be told, so that it can foretell our next mappings."""
+        latest = self.latest(family=family)
+        if latest is None:
+            return Forecast(Mapping.UNKNOWN)
+        seen = dict.fromkeys([latest[0], *(sight.seen for sight in reversed(self._of(family)))])
+        kind, step = self.kind(own_hosts, family=family), self.step(family=family)
+        is_sequential = kind is Mapping.SEQUENTIAL
+        return Forecast(kind, tuple(seen)[:MAX_SEEN], (step or 0) if is_sequential else 0)
 
     def _of(self, family: int) -> list[_Sight]:
         is_ipv6 = family != 4  # noqa: PLR2004 - the version number

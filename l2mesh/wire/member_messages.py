@@ -6,11 +6,22 @@ from msgspec import Meta, Struct
 
 from l2mesh.errors import ConfigError, MalformedPacket
 from l2mesh.wire.endpoint import Endpoint, format_endpoint, parse_endpoint
-from l2mesh.wire.fields import U32, EndpointText, IndexNumber, Lane, Network, SignedObject
+from l2mesh.wire.fields import (
+    U32,
+    EndpointText,
+    IndexNumber,
+    Lane,
+    Name,
+    Network,
+    SignedObject,
+    Uint,
+)
 
 __all__ = [
     "MAX_CANDIDATES",
     "MAX_LANES",
+    "MAX_SEEN",
+    "Call",
     "Candidates",
     "Indices",
     "LaneIndex",
@@ -21,6 +32,7 @@ __all__ = [
 
 MAX_LANES: Final = 256
 MAX_CANDIDATES: Final = 8
+MAX_SEEN: Final = 4
 
 
 class Meet(Struct, frozen=True):
@@ -79,10 +91,35 @@ class Candidates(Struct, frozen=True):
 
     def parsed(self) -> tuple[Endpoint, ...]:
         """Those endpoints that can be read, each once; a later version may write other kinds."""
-        found: dict[Endpoint, None] = {}
-        for text in self.endpoints:
-            try:
-                found[parse_endpoint(text)] = None
-            except ConfigError:
-                continue
-        return tuple(found)
+        return _readable(self.endpoints)
+
+
+class Call(Struct, frozen=True):
+    """I look for a direct path to you now, and this is how my NAT chooses ports for IPv4."""
+
+    VERB: ClassVar[int] = 0x35
+    mapping: Name
+    """`unknown`, `open`, `independent`, `sequential`, `random`; of a later version another word."""
+    endpoints: Annotated[tuple[EndpointText, ...], Meta(max_length=MAX_SEEN)]
+    """As what planets see me, at most 4, the mapping made last first."""
+    step: Uint = 0
+    """Ports from one mapping to the next, of a sequential NAT."""
+
+    @classmethod
+    def of(cls, mapping: str, seen: tuple[Endpoint, ...], step: int) -> Self:
+        """The message that tells this."""
+        return cls(mapping, tuple(format_endpoint(endpoint) for endpoint in seen), step)
+
+    def parsed(self) -> tuple[Endpoint, ...]:
+        """Those endpoints that can be read, each once."""
+        return _readable(self.endpoints)
+
+
+def _readable(texts: tuple[str, ...]) -> tuple[Endpoint, ...]:
+    found: dict[Endpoint, None] = {}
+    for text in texts:
+        try:
+            found[parse_endpoint(text)] = None
+        except ConfigError:
+            continue
+    return tuple(found)

@@ -20,7 +20,7 @@ from l2mesh.wire.controller_messages import (
     Roster,
     RosterMember,
 )
-from l2mesh.wire.member_messages import Candidates, Indices, LaneIndex, Meet, Refuse, Want
+from l2mesh.wire.member_messages import Call, Candidates, Indices, LaneIndex, Meet, Refuse, Want
 from l2mesh.wire.planet_messages import (
     RelayAnswer,
     RelayFailed,
@@ -40,6 +40,7 @@ __all__ = [
     "MESSAGES",
     "PRIORITIES",
     "PRIORITY",
+    "Call",
     "Candidates",
     "Config",
     "Credential",
@@ -99,6 +100,7 @@ Message: TypeAlias = (
     | Want
     | Refuse
     | Candidates
+    | Call
     | Sighted
     | SightingConfirmed
     | Relearn

@@ -17,6 +17,8 @@ PAIRS: tuple[Pair, ...] = (
     (Place.PORT, Place.IPV6),
     (Place.DOUBLE, Place.DOUBLE),
     (Place.RANDOM, Place.RANDOM),
+    (Place.PORT, Place.SEQUENTIAL),
+    (Place.SEQUENTIAL, Place.SEQUENTIAL),
     (Place.IPV6, Place.DUAL),
     *Neighbours,
 )

@@ -1,6 +1,8 @@
 """A member or planet that lies about endpoints brings a third party a few probes, no more."""
 
 from l2mesh.datapath.interface import Endpoint
+from l2mesh.path.quota import PER_MINUTE
+from l2mesh.wire.message import Call
 from tests.scenario.test_join import home
 from tests.simulator.internet import Line
 from tests.simulator.seeds import seeds
@@ -42,6 +44,30 @@ def test_member_that_names_a_bystander_as_its_own_endpoint(sim: Simulation) -> N
     pings.stop()
     check_few(hit)
     assert len(hit) < 10 * FEW
+
+
+@seeds(2)
+def test_members_that_call_a_bystander(sim: Simulation) -> None:
+    """Two of them, over and over; whom they lie to is behind the NAT of a home."""
+    home(sim, nodes=3, planets=2)
+    network = sim.network_of(sim.nodes)
+    other, *liars = sim.nodes
+    address, hit = bystander(sim)
+    pings = [Pings(other, liar, network).start() for liar in liars]
+    for liar in liars:
+        sim.internet.cut(liar.name, other.name)
+    sim.run(5.0)
+    lie = Call.of("sequential", (Endpoint(address, 40_000),), 1)
+    for _ in range(MINUTES * 6):
+        for liar in liars:
+            core = liar.core.core
+            core.send(core.peers[other.fingerprint], lie, sim.now)
+        sim.run(10.0)
+    for each in pings:
+        each.stop()
+    assert hit, "the lie was not even tried"
+    for first in hit:
+        assert sum(first <= at < first + 60 for at in hit) <= PER_MINUTE
 
 
 @seeds(2)

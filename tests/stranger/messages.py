@@ -181,6 +181,10 @@ VERBS: dict[int, tuple[str, Fields]] = {
     0x32: ("Want", _needs(network=NETWORK, revocations=REVISION)),
     0x33: ("Refuse", _needs(network=NETWORK)),
     0x34: ("Candidates", _needs(endpoints=array(text(64), 8))),
+    0x35: (
+        "Call",
+        _needs(mapping=NAME, endpoints=array(text(64), 4)) | {"step": (uint(), 0)},
+    ),
     0x38: ("Sighted", SIGHTING),
     0x39: ("SightingConfirmed", SIGHTING),
     0x3A: ("Relearn", _needs(network=NETWORK, behind=array(FINGERPRINT, 16, least=1))),

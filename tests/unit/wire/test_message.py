@@ -10,7 +10,7 @@ from l2mesh.wire.endpoint import Endpoint
 from l2mesh.wire.message import MESSAGES, PRIORITIES, PRIORITY, decode_message, encode_message
 from tests.values import MESSAGES as ANY_MESSAGE
 
-VERBS = [*range(0x10, 0x19), *range(0x20, 0x27), *range(0x30, 0x35), *range(0x38, 0x3B)]
+VERBS = [*range(0x10, 0x19), *range(0x20, 0x27), *range(0x30, 0x36), *range(0x38, 0x3B)]
 
 
 @given(ANY_MESSAGE)
@@ -74,6 +74,8 @@ def test_unknown_verb_is_told_apart() -> None:
         message.Indices(1, (message.LaneIndex(0, 2**24),)),
         message.Candidates(("192.0.2.1:1",) * 9),
         message.Candidates(("a" * 65,)),
+        message.Call("random", ("192.0.2.1:1",) * 5),
+        message.Call("random", (), -1),
         message.Config(1, bytes(1024 * 1024)),
     ],
     ids=lambda one: type(one).__name__,
