@@ -1,15 +1,25 @@
-"""Programs that need one LAN, as Debian ships them: ARP scans, and PTP in bare Ethernet frames."""
+"""Programs that need one LAN, as Debian ships them.
 
+ARP scans and PTP in bare Ethernet frames, mDNS, and VRRP, whose address moves.
+"""
+
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.system.mesh import PATIENCE_S, Mesh
-from tools.lab import Lab
+from tools.lab import Lab, wait_until
 
 pytestmark = pytest.mark.root
 
 NAMES = ("alice", "bob", "carol")
+UNPACKED: Final = Path(sys.prefix, "debian")
+"""Where tools/setup unpacks programs whose services shall not run on this host."""
+MDNSD: Final = UNPACKED / "usr/sbin/mdnsd"
+MQUERY: Final = UNPACKED / "usr/bin/mquery"
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +62,49 @@ def test_ptp_elects_a_master_by_multicast_without_ip(mesh: Mesh, network: str) -
     slave.wait_for_log("master offset", timeout=PATIENCE_S)
     for process in processes:
         process.stop()
+
+
+def test_mdns_resolves_a_host_and_discovers_its_service(mesh: Mesh, network: str) -> None:
+    host, device = mesh.nodes["bob"].host, mesh.device("bob", network)
+    services = host.directory / "services"
+    services.mkdir()
+    (services / "printer.service").write_text("name Laser\ntype _ipp._tcp\nport 631\n")
+    responder = host.start([MDNSD, "-n", "-i", device, services], name="mdnsd")
+
+    def asked(kind: int, name: str) -> str:
+        query = [MQUERY, "-i", mesh.device("alice", network), "-w", "2", "-l", "debug"]
+        done = mesh.nodes["alice"].host.run([*query, "-t", str(kind), name], check=False)
+        return done.stdout + done.stderr
+
+    def answered(kind: int, name: str, answer: str) -> None:
+        wait_until(lambda: answer in asked(kind, name), PATIENCE_S, what=f"answer: {answer}")
+
+    answered(12, "_ipp._tcp.local.", f"+ Laser._ipp._tcp.local. ({mesh.ip('bob', network)})")
+    answered(1, "Laser.local.", "Got Answer: Name: Laser.local., Type: 1")
+    responder.stop()
+
+
+def test_vrrp_address_moves_and_everybody_knows_where(mesh: Mesh, network: str) -> None:
+    address, routers = "10.9.0.200", {}
+    for name, priority in (("alice", 200), ("bob", 100)):
+        host, device = mesh.nodes[name].host, mesh.device(name, network)
+        instance = f"state BACKUP\n interface {device}\n virtual_router_id 51\n advert_int 1"
+        instance += f"\n priority {priority}\n virtual_ipaddress {{ {address}/24 }}"
+        config = host.directory / f"{name}.keepalived.conf"
+        config.write_text(f"vrrp_instance gateway {{\n {instance}\n}}\n")
+        pids = ["-p", config.with_suffix(".pid"), "-r", config.with_suffix(".vrrp.pid")]
+        command = ["keepalived", "-n", "-l", "-P", "-f", config, *pids]
+        routers[name] = host.start(command, name="keepalived")
+        routers[name].wait_for_log("Entering BACKUP STATE", timeout=PATIENCE_S)
+    routers["alice"].wait_for_log("Entering MASTER STATE", timeout=PATIENCE_S)
+    mesh.wait_ping("carol", address)
+    with mesh.pinging("carol", address) as pings:
+        pings.more(5)
+        routers["alice"].stop()  # says priority 0, so that the other need not wait for silence
+        routers["bob"].wait_for_log("Entering MASTER STATE", timeout=PATIENCE_S)
+        pings.more(5)
+    carol = mesh.nodes["carol"].host
+    (neighbour,) = carol.ip_json("neigh", "show", address)
+    assert neighbour["lladdr"] == mesh.joined("bob", network)["mac"]
+    assert len(pings.lost()) * 0.1 < 3, pings.lost()
+    routers["bob"].stop()
