@@ -1,0 +1,17 @@
+"""`l2meshd` of a hostile member: its engine limits nothing of what it floods. Options as there."""
+
+from typing import Any
+
+from l2mesh.datapath.interface import Limits
+from l2mesh.node import port
+from l2mesh.service.main import main
+
+
+def no_limits(_: Any) -> Limits:
+    return Limits(None, None, None)
+
+
+port._limits = no_limits
+
+if __name__ == "__main__":
+    main()
