@@ -72,8 +72,8 @@ def test_mdns_resolves_a_host_and_discovers_its_service(mesh: Mesh, network: str
     responder = host.start([MDNSD, "-n", "-i", device, services], name="mdnsd")
 
     def asked(kind: int, name: str) -> str:
-        query = [MQUERY, "-i", mesh.device("alice", network), "-w", "2", "-l", "debug"]
-        done = mesh.nodes["alice"].host.run([*query, "-t", str(kind), name], check=False)
+        options = ["-i", mesh.device("alice", network), "-w", "2", "-l", "debug", "-t", str(kind)]
+        done = mesh.nodes["alice"].host.run([MQUERY, *options, name], check=False)
         return done.stdout + done.stderr
 
     def answered(kind: int, name: str, answer: str) -> None:
@@ -92,8 +92,8 @@ def test_vrrp_address_moves_and_everybody_knows_where(mesh: Mesh, network: str) 
         instance += f"\n priority {priority}\n virtual_ipaddress {{ {address}/24 }}"
         config = host.directory / f"{name}.keepalived.conf"
         config.write_text(f"vrrp_instance gateway {{\n {instance}\n}}\n")
-        pids = ["-p", config.with_suffix(".pid"), "-r", config.with_suffix(".vrrp.pid")]
-        command = ["keepalived", "-n", "-l", "-P", "-f", config, *pids]
+        pids = [f"--pid={config}.pid", f"--vrrp_pid={config}.vrrp.pid"]
+        command = ["keepalived", "-n", "-l", "-P", f"--use-file={config}", *pids]
         routers[name] = host.start(command, name="keepalived")
         routers[name].wait_for_log("Entering BACKUP STATE", timeout=PATIENCE_S)
     routers["alice"].wait_for_log("Entering MASTER STATE", timeout=PATIENCE_S)
