@@ -7,11 +7,12 @@ import pytest
 
 from tools.pairs.places import Aim, Neighbours, Pair, Place, aim_of, pairs
 from tools.pairs.simulated import play
-from tools.pairs.table import judge, matrix, name_of, neighbour_lines
+from tools.pairs.table import judge, matrix, name_of, neighbour_lines, search_lines
 
 PAIRS: tuple[Pair, ...] = (
     (Place.OPEN, Place.RANDOM),
     (Place.ADDRESS, Place.RANDOM),
+    (Place.ADDRESS, Place.BLOCK),
     (Place.FULL_CONE, Place.BLOCKED),
     (Place.PORT, Place.DUAL),
     (Place.PORT, Place.IPV6),
@@ -39,5 +40,6 @@ def test_table_has_a_cell_for_every_pair() -> None:
     outcome = play((Place.OPEN, Place.OPEN), 1, run_s=2.0)
     results = {pair: [outcome] for pair in pairs()}
     assert f"{outcome.direct_s:.1f}" in matrix(results) and "hairpin" in neighbour_lines(results)
-    assert aim_of(Place.RANDOM, Place.PORT) is Aim.RELAY
-    assert aim_of(Place.SEQUENTIAL, Place.PORT) is Aim.GUESSED
+    assert "| sequential - sequential | 1/1 | 1/1 |" in search_lines(results)
+    assert aim_of((Place.RANDOM, Place.PORT)) is Aim.RELAY
+    assert aim_of((Place.SEQUENTIAL, Place.PORT)) is Aim.GUESSED

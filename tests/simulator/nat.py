@@ -8,7 +8,7 @@ each, and lets in whom its filter admits.
 | FULL_CONE | the port stays, for all destinations | anybody, once something went out |
 | ADDRESS | the port stays, for all destinations | any port of an address sent to |
 | PRESERVING (``nft masquerade``) | the port stays, for all destinations | the endpoint sent to |
-| SYMMETRIC | a random port for each destination | the endpoint sent to |
+| SYMMETRIC | a random port (of ``ports``) for each destination | the endpoint sent to |
 | SEQUENTIAL | the next port for each destination | the endpoint sent to |
 | FIREWALL | none: addresses pass as they are (IPv6) | the endpoint sent to |
 
@@ -69,6 +69,8 @@ class Nat:
     """Hosts to which UDP may go; None: all."""
     strangers_per_s: float = 0.0
     """How many mappings others behind this NAT make, at random times (SEQUENTIAL)."""
+    ports: range = range(_FIRST_RANDOM, _LAST_RANDOM)
+    """From which random ports are drawn."""
     step: int = 1
     """From one port to the next (SEQUENTIAL)."""
     _ports: dict[Endpoint, _Mapping] = field(default_factory=dict)
@@ -101,6 +103,11 @@ class Nat:
             mapping.contacted[source] = now
         return mapping.inside
 
+    def take_block(self, size: int) -> None:
+        """Draw from one aligned block of so many ports, as carriers give them to a customer."""
+        first = self.random.randrange(_FIRST_RANDOM // size + 1, _LAST_RANDOM // size) * size
+        self.ports = range(first, first + size)
+
     def reboot(self) -> None:
         """Forget every mapping."""
         self._ports.clear()
@@ -123,7 +130,7 @@ class Nat:
             return Endpoint(self.address, self._next_port(now))
         wanted = Endpoint(self.address, source.port)
         while self.kind is NatKind.SYMMETRIC or wanted in self._ports:
-            wanted = Endpoint(self.address, self.random.randrange(_FIRST_RANDOM, _LAST_RANDOM))
+            wanted = Endpoint(self.address, self.random.choice(self.ports))
             if wanted not in self._ports:
                 break
         return wanted

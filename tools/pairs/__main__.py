@@ -10,7 +10,7 @@ from typing import Final
 
 from tools.pairs.places import Outcome, Pair, pairs
 from tools.pairs.simulated import play
-from tools.pairs.table import judge, matrix, name_of, neighbour_lines
+from tools.pairs.table import judge, matrix, name_of, neighbour_lines, search_lines
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "paths.md"
 BEGIN: Final = "<!-- grid: made by tools/grid --write -->\n"
@@ -27,9 +27,8 @@ def main(words: Sequence[str] | None = None) -> int:
             seeds = range(1, options.seeds + 1)
             results[pair] = list(pool.map(play, repeat(pair, options.seeds), seeds))
             print(f"{name_of(pair)}: {_told(results[pair])}", file=sys.stderr, flush=True)
-    text = (
-        f"{options.seeds} runs of each pair.\n\n{matrix(results)}\n\n{neighbour_lines(results)}\n"
-    )
+    tables = (matrix(results), neighbour_lines(results), search_lines(results))
+    text = "\n\n".join((f"{options.seeds} runs of each pair.", *tables)) + "\n"
     print(text)
     complaints = [f"{name_of(p)}: {each}" for p in chosen for each in judge(p, results[p])]
     print("\n".join(complaints) or "every pair came to what it must")

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Final, TypeAlias
 
-__all__ = ["Aim", "Neighbours", "Outcome", "Pair", "Place", "aim_of", "limit_s", "pairs"]
+__all__ = [
+    "AIM_S",
+    "Aim",
+    "Neighbours",
+    "Outcome",
+    "Pair",
+    "Place",
+    "aim_of",
+    "is_searched",
+    "limit_s",
+    "pairs",
+]
 
 
 class Place(enum.Enum):
@@ -17,6 +28,7 @@ class Place(enum.Enum):
     PORT = "port"  # port-restricted, as most homes are
     DOUBLE = "double"  # port-restricted behind port-restricted
     RANDOM = "random"  # symmetric, a random port for each destination
+    BLOCK = "block"  # symmetric, a random port of the 512 that a carrier's customer has
     SEQUENTIAL = "sequential"  # symmetric, the next port for each destination
     BLOCKED = "blocked"  # UDP goes nowhere; what it has reaches planets only
     IPV6 = "IPv6 only"  # behind a firewall that lets in whom it was sent to
@@ -28,6 +40,7 @@ class Neighbours(enum.Enum):
 
     SAME_LAN = "same LAN"  # behind one symmetric NAT
     HAIRPIN = "hairpin"  # in two homes below one NAT that hairpins
+    NO_HAIRPIN = "no hairpin"  # the same below one that does not
 
 
 Pair: TypeAlias = tuple[Place, Place] | Neighbours
@@ -60,7 +73,8 @@ class Outcome:
     use."""
 
 
-_SYMMETRIC: Final = frozenset({Place.RANDOM, Place.SEQUENTIAL})
+_DRAWS: Final = frozenset({Place.RANDOM, Place.BLOCK})
+_SYMMETRIC: Final = _DRAWS | {Place.SEQUENTIAL}
 _LETS_IN_ANY_PORT: Final = frozenset({Place.OPEN, Place.FULL_CONE, Place.ADDRESS})
 _WITH_IPV6: Final = frozenset({Place.IPV6, Place.DUAL})
 
@@ -69,9 +83,11 @@ AIM_S: Final = {Aim.DIRECT: 3.0, Aim.GUESSED: 10.0}
 SYMMETRIC_S: Final = 5.0
 
 
-def aim_of(one: Place, other: Place) -> Aim:
+def aim_of(pair: Pair) -> Aim:
     """What must come of two places."""
-    ends = {one, other}
+    if isinstance(pair, Neighbours):
+        return Aim.RELAY if pair is Neighbours.NO_HAIRPIN else Aim.DIRECT
+    ends = set(pair)
     if Place.BLOCKED in ends:
         return Aim.RELAY
     if ends <= _WITH_IPV6:
@@ -80,15 +96,22 @@ def aim_of(one: Place, other: Place) -> Aim:
         return Aim.RELAY
     if not ends & _SYMMETRIC or (ends & _LETS_IN_ANY_PORT):
         return Aim.DIRECT
-    return Aim.RELAY if Place.RANDOM in ends else Aim.GUESSED
+    return Aim.RELAY if ends & _DRAWS else Aim.GUESSED
 
 
-def limit_s(one: Place, other: Place) -> float:
+def limit_s(pair: Pair) -> float:
     """How soon it must be direct, in seconds; infinite where it need not be."""
-    aim = aim_of(one, other)
-    if aim is Aim.DIRECT and {one, other} & _SYMMETRIC:
+    aim = aim_of(pair)
+    if aim is Aim.DIRECT and not isinstance(pair, Neighbours) and set(pair) & _SYMMETRIC:
         return SYMMETRIC_S
     return AIM_S.get(aim, float("inf"))
+
+
+def is_searched(pair: Pair) -> bool:
+    """Whether ports are or might be foretold: each such pair is watched for a whole minute."""
+    if isinstance(pair, Neighbours) or not set(pair) & _SYMMETRIC:
+        return False
+    return aim_of(pair) is not Aim.DIRECT and not set(pair) & {Place.BLOCKED, Place.IPV6}
 
 
 def pairs() -> list[Pair]:

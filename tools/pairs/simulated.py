@@ -10,27 +10,33 @@ from tests.simulator.nat import Nat, NatKind
 from tests.simulator.node import NodeHost
 from tests.simulator.simulation import Simulation
 from tests.simulator.traffic import Pings
-from tools.pairs.places import Neighbours, Outcome, Pair, Place
+from tools.pairs.places import Neighbours, Outcome, Pair, Place, is_searched
 
 __all__ = ["play"]
 
 RUN_S: Final = 20.0
+SEARCH_RUN_S: Final = 61.0
+"""Of a pair that searches: the first minute is the busiest."""
 STRANGERS_PER_S: Final = 0.5
 """Mappings that others make behind a sequential NAT."""
+BLOCK_PORTS: Final = 512
+"""Of one customer of a carrier."""
 _KINDS: Final = {
     Place.FULL_CONE: NatKind.FULL_CONE,
     Place.ADDRESS: NatKind.ADDRESS,
     Place.PORT: NatKind.PRESERVING,
     Place.DOUBLE: NatKind.PRESERVING,
     Place.RANDOM: NatKind.SYMMETRIC,
+    Place.BLOCK: NatKind.SYMMETRIC,
     Place.SEQUENTIAL: NatKind.SEQUENTIAL,
     Place.BLOCKED: NatKind.PRESERVING,
     Place.DUAL: NatKind.PRESERVING,
 }
 
 
-def play(pair: Pair, seed: int, *, run_s: float = RUN_S) -> Outcome:
-    """Build the pair, let its first frame go, and watch."""
+def play(pair: Pair, seed: int, *, run_s: float = 0.0) -> Outcome:
+    """Build the pair, let its first frame go, and watch: 20 s, and 61 s a pair that searches."""
+    run_s = run_s or (SEARCH_RUN_S if is_searched(pair) else RUN_S)
     with TemporaryDirectory() as folder:
         sim = Simulation(seed, Path(folder))
         try:
@@ -55,6 +61,7 @@ class _Watch:
             self.one, self.other = neighbours(sim, pair)
         else:
             self.one, self.other = (stand(sim, place, self.planets) for place in pair)
+        self.begun = 0.0
         self.probes: Counter[int] = Counter()
 
     def run(self, run_s: float) -> Outcome:
@@ -63,7 +70,7 @@ class _Watch:
         sim.start()
         network = sim.network_of([one, other])
         sim.run(sim.random("pause").uniform(1.0, 30.0))
-        begun = sim.now
+        begun = self.begun = sim.now
         sim.internet.taps.append(self._count)
         pings = Pings(one, other, network, interval_s=0.2).start()
         direct_s = sim.schedule.run_until(
@@ -89,7 +96,7 @@ class _Watch:
         sender = self.one if node == self.one.name else self.other
         view = sender.peer(peer)
         if view is None or view.endpoint != packet.destination:
-            self.probes[int(self.sim.now // 60)] += 1
+            self.probes[int((self.sim.now - self.begun) // 60)] += 1
 
 
 def stand(sim: Simulation, place: Place, planets: frozenset[str]) -> NodeHost:
@@ -103,6 +110,8 @@ def stand(sim: Simulation, place: Place, planets: frozenset[str]) -> NodeHost:
     nat = _nat_of(lan)
     if place is Place.SEQUENTIAL:
         nat.strangers_per_s = STRANGERS_PER_S
+    if place is Place.BLOCK:
+        nat.take_block(BLOCK_PORTS)
     if place is Place.BLOCKED:
         nat.only_to = planets
     node = sim.add_node(lan)
@@ -115,7 +124,7 @@ def neighbours(sim: Simulation, kind: Neighbours) -> tuple[NodeHost, NodeHost]:
         lan = sim.lan(NatKind.SYMMETRIC)
         return sim.add_node(lan), sim.add_node(lan)
     outer = sim.lan(NatKind.PRESERVING)
-    _nat_of(outer).hairpin = True
+    _nat_of(outer).hairpin = kind is Neighbours.HAIRPIN
     homes = [sim.lan(NatKind.PRESERVING, outside=outer) for _ in range(2)]
     return sim.add_node(homes[0]), sim.add_node(homes[1])
 

@@ -3,9 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tools.pairs.places import Aim, Neighbours, Outcome, Pair, Place, aim_of, limit_s
+from tools.pairs.places import (
+    AIM_S,
+    Aim,
+    Neighbours,
+    Outcome,
+    Pair,
+    Place,
+    aim_of,
+    is_searched,
+    limit_s,
+)
 
-__all__ = ["judge", "matrix", "name_of", "neighbour_lines"]
+__all__ = ["judge", "matrix", "name_of", "neighbour_lines", "search_lines"]
 
 Results = Mapping[Pair, Sequence[Outcome]]
 
@@ -41,10 +51,22 @@ def neighbour_lines(results: Results) -> str:
     return "\n".join(lines)
 
 
+def search_lines(results: Results) -> str:
+    """The pairs of which one end foretells ports of the other: what it cost and what it brought."""
+    lines = ["| search | direct | within 10 s | probes in the busiest minute, most |"]
+    lines.append("|---|---|---|---|")
+    for pair, outcomes in results.items():
+        if is_searched(pair):
+            times = [each.direct_s for each in outcomes if each.direct_s is not None]
+            soon = sum(1 for each in times if each <= AIM_S[Aim.GUESSED])
+            of, most = len(outcomes), max(each.probes for each in outcomes)
+            lines.append(f"| {name_of(pair)} | {len(times)}/{of} | {soon}/{of} | {most} |")
+    return "\n".join(lines)
+
+
 def judge(pair: Pair, outcomes: Sequence[Outcome]) -> list[str]:
     """What falls short of the aim; empty when all is well."""
-    aim = Aim.DIRECT if isinstance(pair, Neighbours) else aim_of(*pair)
-    limit = 3.0 if isinstance(pair, Neighbours) else limit_s(*pair)
+    aim, limit = aim_of(pair), limit_s(pair)
     soon = [each for each in outcomes if each.direct_s is not None and each.direct_s <= limit]
     wanted = {Aim.DIRECT: 1.0, Aim.GUESSED: GUESSED_SHARE, Aim.RELAY: 0.0}[aim] * len(outcomes)
     complaints = []
