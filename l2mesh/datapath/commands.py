@@ -30,6 +30,7 @@ __all__ = [
     "SendControl",
     "SendDatagram",
     "SetBlocked",
+    "SetGroups",
     "SetGuard",
     "SetLimits",
     "SetMember",
@@ -222,7 +223,8 @@ class Limits:
 
     The burst is twice the rate. ``bpdu`` lets 01-80-C2-00-00-00..0F pass. Each frame to several
     counts in one class only: ``arp``, ``nd`` and ``discovery`` (mDNS, SSDP, LLMNR) are taken out of
-    ``broadcast`` and ``multicast`` (section 10).
+    ``broadcast`` and ``multicast`` (section 10). ``floods_groups``: an IP group that nobody lists
+    goes to everyone, otherwise only to ports that list none.
     """
 
     broadcast: int | None = 500
@@ -233,6 +235,7 @@ class Limits:
     arp: int | None = 500
     nd: int | None = 500
     discovery: int | None = 500
+    floods_groups: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +284,22 @@ class SetBlocked:
 
     network: int
     vlans: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class SetGroups:
+    """Replace what the port of a member (None: our own) wants of IP groups (section 10.2).
+
+    ``listed`` are segments, (VLAN, 4 or 6), in which it wants only ``groups``, (VLAN, address of 4
+    or 16 bytes); in those of ``reports`` it hears what other ports report all the same. In all
+    other segments it wants everything. Both sets empty: as if it had never told.
+    """
+
+    network: int
+    peer: bytes | None
+    listed: frozenset[tuple[int, int]] = frozenset()
+    reports: frozenset[tuple[int, int]] = frozenset()
+    groups: frozenset[tuple[int, bytes]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +382,7 @@ Command: TypeAlias = (
     | StartCapture
     | StopCapture
     | SetBlocked
+    | SetGroups
     | WriteFrame
     | AnnounceStations
     | SetGuard

@@ -39,6 +39,7 @@ class DropReason(enum.StrEnum):
     UNKNOWN_UNICAST = "unknown_unicast"  # nobody to flood it to
     SAME_PORT = "same_port"  # destination is where it came from
     LINK_LOCAL_GROUP = "link_local_group"
+    GROUP_UNWANTED = "group_unwanted"  # an IP group, or a report, that nobody there wants
     STORM = "storm"  # above the limit of its class
     CLASS_REFUSED = "class_refused"  # the network lets nothing of its class pass
     OWN_DATAGRAM = "own_datagram"

@@ -10,6 +10,7 @@ from l2mesh.datapath.endpoint import Path
 __all__ = [
     "BeaconHeard",
     "ControlReceived",
+    "GroupTalkHeard",
     "HandshakeReceived",
     "KeySpent",
     "MacLearned",
@@ -80,6 +81,20 @@ class BeaconHeard(NamedTuple):
     nonce: bytes
 
 
+class GroupTalkHeard(NamedTuple):
+    """An IGMP or MLD message came in from the port, or a query of a member (section 10.2).
+
+    ``packet`` is the IP packet as the frame had it. From the port at most 256 a second, burst 512;
+    of queries of all members at most 16, burst 32.
+    """
+
+    network: int
+    vlan: int
+    peer: bytes | None
+    mac: bytes
+    packet: bytes
+
+
 class Offence(NamedTuple):
     """A guard or limit stopped a frame from ``peer`` (None: from our own port) for ``reason``.
 
@@ -112,6 +127,7 @@ Upcall: TypeAlias = (
     | SourceSeen
     | MacLearned
     | BeaconHeard
+    | GroupTalkHeard
     | Offence
     | KeySpent
 )

@@ -1,17 +1,19 @@
 """The decision for one frame: to which members, into the port, or why not (section 10).
 
 Split horizon: what came from the port goes into the mesh or nowhere, what came from the mesh goes
-into the port or nowhere. Broadcast and multicast go to every member, unknown unicast only to those
-that bridge, because all others have told by their signed MAC which station they are. Who asks for a
-signed address by ARP or ND is heard by its owner alone.
+into the port or nowhere. Broadcast goes to every member, an IP group to those who want it (see
+``groups``), unknown unicast only to those that bridge, because all others have told by their signed
+MAC which station they are. Who asks for a signed address by ARP or ND is heard by its owner alone.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from l2mesh.datapath.interface import DropReason, Limits
 from l2mesh.switch.addresses import Addresses
 from l2mesh.switch.ethernet import HEADER_BYTES, Class, Header, classify
 from l2mesh.switch.fdb import NOBODY, Fdb, Nobody, Owner
+from l2mesh.switch.groups import Groups, group_of, is_for_all, segment_of
 from l2mesh.switch.guard import Guard, Member
 from l2mesh.switch.inside import ND, Inside, Kind, look_inside
 from l2mesh.switch.limits import StormLimits
@@ -19,6 +21,8 @@ from l2mesh.switch.offences import Offences
 from l2mesh.switch.resolution import Resolutions
 
 __all__ = ["Frame", "Member", "Switch", "read_frame"]
+
+_TO_GROUPS: Final = frozenset({Class.MULTICAST, Class.DISCOVERY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Frame:
     inside: Inside
     kind: Class
     """As limits and flooding see it."""
+    group: bytes = b""
+    """The IP group that it is for, of 4 or 16 bytes; empty if it is for none."""
 
 
 def read_frame(frame: bytes, header: Header) -> Frame:
@@ -39,7 +45,8 @@ def read_frame(frame: bytes, header: Header) -> Frame:
     kind = classify(destination, header.ethertype)
     if kind is Class.MULTICAST and inside.kind in ND:
         kind = Class.ND
-    return Frame(destination, frame[6:12], header, inside, kind)
+    group = group_of(frame, header) if kind in _TO_GROUPS else b""
+    return Frame(destination, frame[6:12], header, inside, kind, group)
 
 
 class Switch:
@@ -53,6 +60,7 @@ class Switch:
         "_resolutions",
         "blocked",
         "fdb",
+        "groups",
         "guard",
         "members",
         "offences",
@@ -68,6 +76,7 @@ class Switch:
         self.blocked: frozenset[int] = frozenset()
         """VLANs in which another bridge forwards for our LAN."""
         self.offences = Offences()
+        self.groups = Groups()
         self._addresses = Addresses()
         self.guard = Guard(fdb, self._addresses)
         self._resolutions = Resolutions()
@@ -111,12 +120,14 @@ class Switch:
         self.fdb.flush(peer)
         self.storm.forget(peer)
         self.offences.forget(peer)
+        self.groups.forget(peer)
         self._addresses.replace(peer, member.addresses, ())
         self._is_listed = False
 
     def set_limits(self, limits: Limits) -> None:
         """Replace the limits; all buckets are full again."""
         self.storm = StormLimits(limits)
+        self.groups.members_changed()
         self.guard.mode = limits.guard
 
     def judge(self, frame: Frame, source: Owner) -> DropReason | None:
@@ -164,6 +175,8 @@ class Switch:
         reason = self.storm.judge(frame.kind, None, now, frames)
         if reason is not None:
             return reason
+        if frame.group and receivers:
+            return self._of_group(frame) or DropReason.GROUP_UNWANTED
         owner = self._find_owner(frame, now)
         if owner is None:
             return DropReason.SAME_PORT
@@ -182,7 +195,29 @@ class Switch:
                 return DropReason.UNKNOWN_UNICAST
         elif frame.kind is Class.LINK_LOCAL and not self.storm.limits.bpdu:
             return DropReason.LINK_LOCAL_GROUP
-        return self.storm.judge(frame.kind, source, now)
+        reason = self.storm.judge(frame.kind, source, now)
+        if reason is None and frame.group and not self._is_group_wanted(frame):
+            return DropReason.GROUP_UNWANTED
+        return reason
+
+    def _of_group(self, frame: Frame) -> tuple[bytes, ...]:
+        """The members that want a frame to an IP group."""
+        vlan, group, kind = frame.header.vlan, frame.group, frame.inside.kind
+        if kind is Kind.GROUP_REPORT:
+            return self.groups.of_report(segment_of(vlan, group), self._everyone)
+        if kind is Kind.GROUP_QUERY or is_for_all(group):
+            return self._everyone
+        floods = self.storm.limits.floods_groups
+        return self.groups.of_group(vlan, group, self._everyone, floods=floods)
+
+    def _is_group_wanted(self, frame: Frame) -> bool:
+        """Whether our own port wants a frame to an IP group."""
+        vlan, group, kind = frame.header.vlan, frame.group, frame.inside.kind
+        if kind is Kind.GROUP_REPORT:
+            return self.groups.hears_reports(segment_of(vlan, group))
+        if kind is Kind.GROUP_QUERY or is_for_all(group):
+            return True
+        return self.groups.is_wanted(vlan, group, floods=self.storm.limits.floods_groups)
 
     def _find_owner(self, frame: Frame, now: float) -> Owner | Nobody:
         """The one that a request is for and that is to be asked alone."""
@@ -211,5 +246,6 @@ class Switch:
 
     def _list(self) -> None:
         self._is_listed = True
+        self.groups.members_changed()
         self._everyone = tuple(self.members)
         self._bridges = tuple(peer for peer, member in self.members.items() if member.bridge)

@@ -1,7 +1,8 @@
 """What a frame says inside, as far as guards and limits judge it.
 
 Read are ARP (RFC 826), the five messages of neighbour discovery (RFC 4861), DHCP (RFC 2131, 8415)
-as far as it takes to know a server's message, and of any other IP packet its source address.
+as far as it takes to know a server's message, IGMP (RFC 2236, 3376) and MLD (RFC 2710, 3810) as far
+as it takes to tell a query from a report, and of any other IP packet its source address.
 The work is bounded: at most 8 extension headers and 64 options. What no host would take for valid
 IP is `PLAIN`; what one might take but we cannot judge, as neighbour discovery in fragments (which
 RFC 6980 forbids) or a header chain that goes on in the next fragment (RFC 7112), is `HIDDEN`.
@@ -28,6 +29,7 @@ _VERSION_6: Final = 6
 _IPV4_BYTES: Final = 20
 _IPV6_BYTES: Final = 40
 _OFFSET_MASK: Final = 0x1FFF
+_IGMP: Final = 2
 _UDP: Final = 17
 _UDP_BYTES: Final = 8
 _ICMPV6: Final = 58
@@ -75,8 +77,13 @@ class Kind(enum.Enum):
     """Malformed neighbour discovery, or what could be such."""
     DHCP_SERVER = enum.auto()
     """What only servers and their relays send."""
+    GROUP_QUERY = enum.auto()
+    """IGMP or MLD: who wants which group?"""
+    GROUP_REPORT = enum.auto()
+    """IGMP or MLD: this host wants a group, or wants it no longer."""
 
 
+GROUP_TALK: Final = frozenset({Kind.GROUP_QUERY, Kind.GROUP_REPORT})
 ND: Final = frozenset(
     {
         Kind.SOLICITATION,
@@ -95,6 +102,20 @@ _ND: Final = {
     137: (Kind.REDIRECT, 40, 0),
 }
 """ICMPv6 type -> (kind, bytes before the options, option that tells the sender's MAC)."""
+_IGMP_KINDS: Final = {
+    0x11: Kind.GROUP_QUERY,
+    0x12: Kind.GROUP_REPORT,
+    0x16: Kind.GROUP_REPORT,
+    0x17: Kind.GROUP_REPORT,
+    0x22: Kind.GROUP_REPORT,
+}
+_MLD_KINDS: Final = {
+    130: Kind.GROUP_QUERY,
+    131: Kind.GROUP_REPORT,
+    132: Kind.GROUP_REPORT,
+    143: Kind.GROUP_REPORT,
+}
+"""Type of an IGMP or ICMPv6 message -> kind."""
 
 
 class Inside(NamedTuple):
@@ -149,10 +170,14 @@ def _in_ipv4(frame: bytes, at: int) -> Inside:
     if header < _IPV4_BYTES:
         return _PLAIN
     sender = frame[at + 12 : at + 16]
-    kind = Kind.IP
+    kind, l4 = Kind.IP, at + header
     (fragment,) = _u16(frame, at + 6)
-    if frame[at + 9] == _UDP and not fragment & _OFFSET_MASK and _is_dhcp4(frame, at + header):
+    if fragment & _OFFSET_MASK:
+        return Inside(kind, sender)
+    if frame[at + 9] == _UDP and _is_dhcp4(frame, l4):
         kind = Kind.DHCP_SERVER
+    elif frame[at + 9] == _IGMP and len(frame) > l4:
+        kind = _IGMP_KINDS.get(frame[l4], kind)
     return Inside(kind, sender)
 
 
@@ -215,7 +240,7 @@ def _in_icmpv6(frame: bytes, at: int, end: int, sender: bytes, *, is_fragment: b
     if len(frame) <= at:
         return hidden
     if frame[at] not in _ND:
-        return Inside(Kind.IP, sender)
+        return Inside(_MLD_KINDS.get(frame[at], Kind.IP), sender)
     kind, head, wanted = _ND[frame[at]]
     if is_fragment or end > len(frame) or at + head > end:
         return hidden

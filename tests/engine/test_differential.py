@@ -27,8 +27,8 @@ from l2mesh.datapath.interface import (
     GSO_TCP6,
     GSO_UDP,
     AddRelayLeg,
-    CaptureSide,
     AnnounceStations,
+    CaptureSide,
     ClosePort,
     Command,
     Deliver,
@@ -52,6 +52,7 @@ from l2mesh.datapath.interface import (
     SendControl,
     SendDatagram,
     SetBlocked,
+    SetGroups,
     SetGuard,
     SetLimits,
     SetMember,
@@ -85,6 +86,8 @@ GROUPS += [bytes.fromhex(mac) for mac in ("01005e0000fb", "3333ff000001")]
 ADDRESSES = [bytes([10, 0, 0, number]) for number in range(1, 6)]
 ADDRESSES += [bytes.fromhex("fd") + bytes(14) + bytes([number]) for number in range(1, 6)]
 """Of each kind the first are signed to whom the MACs of the same number are."""
+IP_GROUPS = [bytes([239, 1, 2, 3]), bytes([224, 0, 0, 251]), bytes([224, 0, 1, 9])]
+IP_GROUPS += [bytes.fromhex(head) + bytes(13) + b"\1" for head in ("ff02", "ff05", "ff01")]
 LINK_LOCAL = bytes.fromhex("fe80") + bytes(13) + b"\1"
 BROADCAST = b"\xff" * 6
 HOSTS = ["192.0.2.1", "192.0.2.2", "198.51.100.7", "2001:db8::1", "2001:db8::2", "203.0.113.9"]
@@ -258,6 +261,35 @@ class Dice(random.Random):
         head += b"\0\0" + self.of(b"\0\0", b"\0\0", b"\x20\0", b"\0\1") + b"\x40\x11\0\0"
         return b"\x08\0" + head + self.address(4) + self.address(4) + options + udp
 
+    def group_frame(self, source: bytes) -> bytes:
+        """IGMP, MLD or anything else to an IP group."""
+        tags = self.of(b"", b"", b"\x81\0\0\7", b"\x81\0\0\0")
+        group, talk = self.choice(IP_GROUPS), self.one_in(2)
+        if len(group) == 4:
+            text = bytes([self.of(0x11, 0x11, 0x16, 0x17, 0x22, 0x12, 0x13)]) + self.some(12)
+            options = self.of(b"", b"\x94\4\0\0")
+            head = bytes([0x45 + len(options) // 4, 0]) + bytes(4)
+            head += self.of(b"\0\0", b"\0\0", b"\0\1") + bytes([1, 2 if talk else 17]) + bytes(2)
+            packet = b"\x08\0" + head + self.address(4) + group + options + text
+            target = b"\1\0\x5e" + bytes([group[1] & 0x7F]) + group[2:]
+        else:
+            text = bytes([self.of(130, 130, 131, 132, 143, 128)]) + self.some(30)
+            first = b"\0" if talk else b"\x3a"
+            hop = bytes([58, 0, 5, 2, 0, 0, 1, 0]) if talk else b""
+            head = b"\x60\0\0\0" + len(hop + text).to_bytes(2, "big") + first + b"\1"
+            packet = b"\x86\xdd" + head + self.address(16) + group + hop + text
+            target = b"\x33\x33" + group[12:]
+        frame = self.of(target, target, target, GROUPS[3], BROADCAST) + source + tags + packet
+        return frame[: -self.randrange(1, 12)] if self.one_in(12) else frame
+
+    def set_groups(self, network: int, peer: bytes) -> Command:
+        """Something that a port wants."""
+        segments = [(vlan, version) for vlan in (0, 7) for version in (4, 6)]
+        listed = frozenset(self.sample(segments, self.randrange(5)))
+        reports = frozenset(one for one in listed if self.one_in(2))
+        groups = frozenset((self.of(0, 7), self.choice(IP_GROUPS)) for _ in range(self.of(0, 1, 4)))
+        return SetGroups(network, self.of(None, peer, peer), listed, reports, groups)
+
     def judged(self, target: bytes, source: bytes) -> bytes:
         """A frame that guards look into."""
         tags = self.of(b"", b"", b"", b"", b"\x81\0\0\7", b"\x81\0\0\0")
@@ -268,6 +300,8 @@ class Dice(random.Random):
         """A frame and what a kernel might say of it."""
         if self.one_in(4):
             return self.judged(target, source), None
+        if self.one_in(12):
+            return self.group_frame(source), None
         tags = self.of(b"", b"", b"", b"", b"\x81\0\0\7", b"\x88\xa8\0\7\x81\0\0\x09")
         if self.one_in(5):
             kind = self.of(0x0806, 0x8100, 0x88B5, 0x0800)
@@ -301,7 +335,7 @@ class Dice(random.Random):
     def command(self) -> Command:
         network, peer, mac = self.choice(NETWORKS), self.choice(PEERS), self.choice(MACS)
         session, relay = self.choice(SESSIONS), self.choice(RELAYS)
-        match self.randrange(29):
+        match self.randrange(31):
             case 0:
                 mtu = self.of(100, 1500, 1500, 9000)
                 own = self.of(MACS[0], MACS[1], mac)
@@ -320,8 +354,9 @@ class Dice(random.Random):
             case 9:
                 one, two, three = (self.of(None, None, 0, 1, 3, 40) for _ in range(3))
                 guard = self.of("default", "off", "off", "strict")
-                others = (self.of(None, None, 0, 2) for _ in range(3))
-                limits = Limits(one, two, three, self.one_in(2), guard, *others)
+                arp, nd, discovery = (self.of(None, None, 0, 2) for _ in range(3))
+                floods = self.one_in(2)
+                limits = Limits(one, two, three, self.one_in(2), guard, arp, nd, discovery, floods)
                 return SetLimits(network, limits)
             case 10 | 11 | 12:
                 path = None if self.one_in(4) else self.path()
@@ -356,6 +391,8 @@ class Dice(random.Random):
                 return SetBlocked(network, frozenset(self.sample((0, 7, 9), self.randrange(3))))
             case 27:
                 return WriteFrame(network, self.of(emit_beacon(mac, 7, bytes(16)), self.some(60)))
+            case 29 | 30:
+                return self.set_groups(network, peer)
             case 28:
                 return AnnounceStations(network, self.of(0, 7), frozenset({peer}))
             case _:
@@ -413,6 +450,7 @@ class Life:
             self.hold,
             self.flood,
             self.block,
+            self.talk,
             self.flap,
             self.run,
             self.part,
@@ -569,6 +607,21 @@ class Life:
         self.exchange(me)
         self.flood(1 - me)
         self.do(me, SetBlocked(1, frozenset()))
+
+    def talk(self, me: int) -> None:
+        """What each wants of groups, and frames to groups, here and there."""
+        dice, other = self.dice, 1 - me
+        for node in (me, other):
+            floods = dice.one_in(2)
+            self.do(node, SetLimits(1, Limits(guard="off", floods_groups=floods)))
+            self.do(node, dice.set_groups(1, PEERS[1 - node]))
+        for _ in range(dice.of(3, 3, 3, 600) if dice.one_in(9) else 5):
+            source = dice.of(MACS[me], *STATIONS)
+            self.pairs[me]("handle_frame", 1, dice.group_frame(source), self.now)
+            frame = dice.group_frame(dice.of(MACS[other], *STATIONS))
+            self.pairs[other]("handle_frame", 1, frame, self.now)
+        self.compare(other, self.pairs[other])
+        self.receive_in_order(me)
 
     def flap(self, me: int) -> None:
         """A station that is now here and now there."""
@@ -772,5 +825,6 @@ def test_lives_are_eventful() -> None:
     assert dropped == set(DropReason)
     upcalls = {"HandshakeReceived", "ControlReceived", "SessionConfirmed", "NeedSession"}
     upcalls |= {"SourceSeen", "MacLearned", "BeaconHeard", "Offence", "KeySpent"}
+    upcalls |= {"GroupTalkHeard"}
     assert {*CaptureSide, "lost"} <= set(+seen)
     assert upcalls | {"Transmit", "TransmitTrain", "Deliver", "merged"} <= set(seen)

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::aead::KeyMaterial;
 use crate::capture::Sides;
 use crate::endpoint::{Endpoint, Path};
+use crate::groups::Wanted;
 use crate::limits::Limits;
 use crate::peers::Fingerprint;
 use crate::rights::Member;
@@ -116,6 +117,11 @@ pub enum Command {
     SetBlocked {
         network: u64,
         vlans: HashSet<u16>,
+    },
+    SetGroups {
+        network: u64,
+        peer: Option<Fingerprint>,
+        wanted: Wanted,
     },
     WriteFrame {
         network: u64,

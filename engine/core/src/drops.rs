@@ -74,6 +74,8 @@ reasons! {
     SamePort = "same_port",
     /// Meant for the neighbour on the wire.
     LinkLocalGroup = "link_local_group",
+    /// An IP group, or a report, that nobody there wants.
+    GroupUnwanted = "group_unwanted",
     /// Above the limit of its class.
     Storm = "storm",
     /// The network lets nothing of its class pass.

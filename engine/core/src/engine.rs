@@ -266,6 +266,9 @@ impl Engine {
             }
             Command::FlushPeer { network, peer } => ports.flush_peer(network, peer, peers),
             Command::SetBlocked { network, vlans } => ports.set_blocked(network, vlans),
+            Command::SetGroups { network, peer, wanted } => {
+                ports.set_groups(network, peer, wanted, peers);
+            }
             Command::SetLimits { network, limits } => ports.set_limits(network, limits),
             _ => {}
         }

@@ -1,9 +1,10 @@
 //! The decision for one frame: to which members, into the port, or why not (section 10).
 //!
 //! Split horizon: what came from the port goes into the mesh or nowhere, what came from the mesh
-//! goes into the port or nowhere. Broadcast and multicast go to every member, unknown unicast only
-//! to those that bridge, because all others have told by their signed MAC which station they are.
-//! Who asks for a signed address by ARP or ND is heard by its owner alone.
+//! goes into the port or nowhere. Broadcast goes to every member, an IP group to those who want it
+//! (see `groups`), unknown unicast only to those that bridge, because all others have told by their
+//! signed MAC which station they are. Who asks for a signed address by ARP or ND is heard by its
+//! owner alone.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ use crate::addresses::Addresses;
 use crate::drops::DropReason;
 use crate::ethernet::{Class, Frame, HEADER_BYTES, Mac, classify};
 use crate::fdb::{Fdb, Owner};
+use crate::groups::{Groups, Segment, group_of, is_for_all};
 use crate::inside::{Inside, Kind};
 use crate::limits::{GuardMode, Limits, StormLimits};
 use crate::offences::Offences;
@@ -40,6 +42,8 @@ pub struct Parts<'a> {
     pub inside: Inside,
     /// As limits and flooding see it.
     pub class: Class,
+    /// The IP group that it is for.
+    pub group: Option<IpAddr>,
 }
 
 impl<'a> Parts<'a> {
@@ -51,7 +55,11 @@ impl<'a> Parts<'a> {
             Class::Multicast if inside.kind.is_nd() => Class::Nd,
             class => class,
         };
-        Self { frame, inside, class }
+        let group = match class {
+            Class::Multicast | Class::Discovery => group_of(&frame),
+            _ => None,
+        };
+        Self { frame, inside, class, group }
     }
 }
 
@@ -67,6 +75,8 @@ pub struct Switch {
     pub blocked: HashSet<u16>,
     /// Who makes guards and limits work.
     pub offences: Offences,
+    /// Who wants which IP group.
+    pub groups: Groups,
     addresses: Addresses,
     resolutions: Resolutions,
     members: HashMap<PeerId, Member>,
@@ -87,6 +97,7 @@ impl Switch {
             storm: StormLimits::default(),
             blocked: HashSet::new(),
             offences: Offences::default(),
+            groups: Groups::default(),
             addresses: Addresses::default(),
             resolutions: Resolutions::default(),
             members: HashMap::new(),
@@ -129,6 +140,7 @@ impl Switch {
         let (mac, bridge) = (member.mac, member.bridge);
         let before = self.members.get(&peer).map_or(&[][..], |one| &one.addresses);
         self.addresses.replace(Some(peer), before, &member.addresses);
+        self.groups.members_changed();
         match self.members.insert(peer, member) {
             None => self.everyone.push(peer),
             Some(before) if before.mac != mac => self.unsign(peer, before.mac),
@@ -152,6 +164,7 @@ impl Switch {
             self.fdb.flush(Some(peer));
             self.storm.forget(Some(peer));
             self.offences.forget(Some(peer));
+            self.groups.forget(Some(peer));
             self.addresses.replace(Some(peer), &member.addresses, &[]);
             self.list_bridges();
         }
@@ -161,6 +174,7 @@ impl Switch {
     pub fn set_limits(&mut self, limits: Limits) {
         self.vetted = [None; VETTED];
         self.storm = StormLimits::new(limits);
+        self.groups.members_changed();
     }
 
     /// The guard: whether `source` may send this. That it may send from this MAC is settled if the
@@ -246,7 +260,7 @@ impl Switch {
         match self.find_owner(parts, now) {
             Some(None) => Err(DropReason::SamePort),
             Some(Some(owner)) => Ok(Receivers::One(owner)),
-            None => Ok(Receivers::All(&self.everyone)),
+            None => self.find_wanting(parts).map(Receivers::All),
         }
     }
 
@@ -273,7 +287,34 @@ impl Switch {
             }
         }
         self.keep_link_local(class)?;
-        self.storm.judge(class, Some(source), now, 1).map(|()| false)
+        self.storm.judge(class, Some(source), now, 1)?;
+        if self.is_group_wanted(parts) { Ok(false) } else { Err(DropReason::GroupUnwanted) }
+    }
+
+    /// The members that want a frame, of everyone.
+    fn find_wanting(&mut self, parts: &Parts<'_>) -> Result<&[PeerId], DropReason> {
+        let Self { groups, everyone, storm, .. } = self;
+        let Some(group) = parts.group.filter(|_| !everyone.is_empty()) else { return Ok(everyone) };
+        let vlan = parts.frame.vlan;
+        let found = match parts.inside.kind {
+            Kind::GroupReport => groups.of_report(Segment::of(vlan, group), everyone),
+            Kind::GroupQuery => everyone,
+            _ if is_for_all(group) => everyone,
+            _ => groups.of_group(vlan, group, everyone, storm.limits.floods_groups),
+        };
+        if found.is_empty() { Err(DropReason::GroupUnwanted) } else { Ok(found) }
+    }
+
+    /// Whether our own port wants a frame.
+    fn is_group_wanted(&self, parts: &Parts<'_>) -> bool {
+        let Some(group) = parts.group else { return true };
+        let (vlan, groups) = (parts.frame.vlan, &self.groups);
+        match parts.inside.kind {
+            Kind::GroupReport => groups.hears_reports(Segment::of(vlan, group)),
+            Kind::GroupQuery => true,
+            _ if is_for_all(group) => true,
+            _ => groups.is_wanted(vlan, group, self.storm.limits.floods_groups),
+        }
     }
 
     fn keep_link_local(&self, class: Class) -> Result<(), DropReason> {
@@ -285,7 +326,7 @@ impl Switch {
 
     /// The one that a request is for and that is to be asked alone.
     fn find_owner(&mut self, parts: &Parts<'_>, now: f64) -> Option<Owner> {
-        let &Parts { frame, inside: Inside { kind, sender, target, .. }, class } = parts;
+        let &Parts { frame, inside: Inside { kind, sender, target, .. }, class, .. } = parts;
         let is_request = match class {
             Class::Arp => kind == Kind::ArpRequest && sender != target,
             Class::Nd => kind == Kind::Solicitation,

@@ -1,7 +1,8 @@
 //! What a frame says inside, as far as guards and limits judge it.
 //!
 //! Read are ARP (RFC 826), the five messages of neighbour discovery (RFC 4861), DHCP (RFC 2131,
-//! 8415) as far as it takes to know a server's message, and of any other IP packet its source
+//! 8415) as far as it takes to know a server's message, IGMP (RFC 2236, 3376) and MLD (RFC 2710,
+//! 3810) as far as it takes to tell a query from a report, and of any other IP packet its source
 //! address. The work is bounded: at most 8 extension headers and 64 options. What no host would
 //! take for valid IP is `Plain`; what one might take but we cannot judge, as neighbour discovery in
 //! fragments (which RFC 6980 forbids) or a header chain that goes on in the next fragment
@@ -14,6 +15,7 @@ use crate::ethernet::{ARP, IPV4, IPV6, Mac, u16_at};
 const MAX_EXTENSIONS: usize = 8;
 const MAX_OPTIONS: usize = 64;
 
+const IGMP: u8 = 2;
 const UDP: u8 = 17;
 const UDP_BYTES: usize = 8;
 const ICMPV6: u8 = 58;
@@ -57,6 +59,10 @@ pub enum Kind {
     Hidden,
     /// What only servers and their relays send.
     DhcpServer,
+    /// IGMP or MLD: who wants which group?
+    GroupQuery,
+    /// IGMP or MLD: this host wants a group, or wants it no longer.
+    GroupReport,
 }
 
 impl Kind {
@@ -128,8 +134,13 @@ fn in_ipv4(packet: &[u8]) -> Option<Inside> {
         return None;
     }
     let offset = u16::from_be_bytes([head[6], head[7]]) & 0x1fff;
-    let is_dhcp = head[9] == UDP && offset == 0 && is_dhcp4(packet, length);
-    let kind = if is_dhcp { Kind::DhcpServer } else { Kind::Ip };
+    let kind = match (head[9], packet.get(length)) {
+        _ if offset != 0 => Kind::Ip,
+        (UDP, _) if is_dhcp4(packet, length) => Kind::DhcpServer,
+        (IGMP, Some(0x11)) => Kind::GroupQuery,
+        (IGMP, Some(0x12 | 0x16 | 0x17 | 0x22)) => Kind::GroupReport,
+        _ => Kind::Ip,
+    };
     Some(Inside::new(kind, ipv4_at(head, 12)))
 }
 
@@ -209,6 +220,8 @@ fn in_icmpv6(
         135 => (Kind::Solicitation, 24, Some(SOURCE_MAC)),
         136 => (Kind::Advertisement, 24, Some(TARGET_MAC)),
         137 => (Kind::Redirect, 40, None),
+        130 => return Some(Inside::new(Kind::GroupQuery, sender)),
+        131 | 132 | 143 => return Some(Inside::new(Kind::GroupReport, sender)),
         _ => return Some(Inside::new(Kind::Ip, sender)),
     };
     let message = packet.get(at..end).filter(|_| !is_fragment)?;
@@ -245,12 +258,16 @@ fn find_mac(mut options: &[u8], wanted: Option<u8>) -> Option<Option<Mac>> {
     options.is_empty().then_some(told)
 }
 
-fn ipv4_at(bytes: &[u8], at: usize) -> Option<IpAddr> {
+/// The IPv4 address at `at`, if the bytes reach that far.
+#[must_use]
+pub fn ipv4_at(bytes: &[u8], at: usize) -> Option<IpAddr> {
     let octets: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
     Some(IpAddr::from(octets))
 }
 
-fn ipv6_at(bytes: &[u8], at: usize) -> Option<IpAddr> {
+/// The IPv6 address at `at`, if the bytes reach that far.
+#[must_use]
+pub fn ipv6_at(bytes: &[u8], at: usize) -> Option<IpAddr> {
     let octets: [u8; 16] = bytes.get(at..at + 16)?.try_into().ok()?;
     Some(IpAddr::from(octets))
 }

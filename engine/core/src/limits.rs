@@ -94,6 +94,8 @@ pub struct Limits {
     pub nd: Option<u32>,
     /// Of those to groups, mDNS, SSDP and LLMNR.
     pub discovery: Option<u32>,
+    /// Whether an IP group that nobody lists goes to everyone.
+    pub floods_groups: bool,
 }
 
 impl Default for Limits {
@@ -108,6 +110,7 @@ impl Default for Limits {
             arp: rate,
             nd: rate,
             discovery: rate,
+            floods_groups: true,
         }
     }
 }

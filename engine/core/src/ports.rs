@@ -7,6 +7,7 @@ use crate::drops::DropReason;
 use crate::ethernet::Mac;
 use crate::fdb::{Fdb, Owner};
 use crate::forward::Switch;
+use crate::groups::Wanted;
 use crate::held::HeldFrames;
 use crate::journal::Journal;
 use crate::limits::{Limits, TokenBucket};
@@ -16,6 +17,12 @@ use crate::rights::Member;
 /// Beacons told of one port; more are somebody's nonsense.
 const BEACONS_PER_SECOND: f64 = 64.0;
 const BEACON_BURST: f64 = 128.0;
+/// IGMP and MLD messages told of one port; more are dropped.
+const GROUP_TALK_PER_SECOND: f64 = 256.0;
+const GROUP_TALK_BURST: f64 = 512.0;
+/// Queries of members told; more pass untold.
+const QUERIES_PER_SECOND: f64 = 16.0;
+const QUERY_BURST: f64 = 32.0;
 /// Notices written for one command.
 const MOST_NOTICES: usize = 1024;
 
@@ -30,6 +37,10 @@ pub struct Port {
     pub offloads: PortOffloads,
     /// How many beacons from it are told.
     pub beacons: TokenBucket,
+    /// How many IGMP and MLD messages from it are told.
+    pub group_talk: TokenBucket,
+    /// How many queries of members are told.
+    pub queries: TokenBucket,
 }
 
 /// One entry of a forwarding database; `peer` `None` is this node.
@@ -66,7 +77,9 @@ impl Ports {
             let fdb = Fdb::new(journal.bounds.fdb_per_peer, journal.bounds.fdb_per_network);
             let switch = Switch::new(own.mac, fdb);
             let beacons = TokenBucket::new(BEACONS_PER_SECOND, BEACON_BURST, now);
-            Port { switch, mtu, offloads: PortOffloads::default(), beacons }
+            let group_talk = TokenBucket::new(GROUP_TALK_PER_SECOND, GROUP_TALK_BURST, now);
+            let queries = TokenBucket::new(QUERIES_PER_SECOND, QUERY_BURST, now);
+            Port { switch, mtu, offloads: PortOffloads::default(), beacons, group_talk, queries }
         });
         port.switch.set_own(own);
         port.mtu = mtu;
@@ -137,6 +150,24 @@ impl Ports {
     pub fn set_limits(&mut self, network: u64, limits: Limits) {
         if let Some(port) = self.table.get_mut(&network) {
             port.switch.set_limits(limits);
+        }
+    }
+
+    /// Replace what the port of a member, or our own, wants of groups.
+    pub fn set_groups(
+        &mut self,
+        network: u64,
+        peer: Option<Fingerprint>,
+        wanted: Wanted,
+        peers: &Peers,
+    ) {
+        let Some(port) = self.table.get_mut(&network) else { return };
+        match peer.map(|name| peers.find(&name)) {
+            None => port.switch.groups.set(None, wanted),
+            Some(Some(id)) if port.switch.is_member(id) => {
+                port.switch.groups.set(Some(id), wanted);
+            }
+            Some(_) => {}
         }
     }
 

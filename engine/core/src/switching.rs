@@ -5,16 +5,15 @@ use crate::capture::{Captures, Side, Sight};
 use crate::command::PortOffloads;
 use crate::drops::DropReason;
 use crate::ethernet::{Class, Frame};
-use crate::fdb::{Learned, Owner};
 use crate::forward::{Parts, Receivers};
-use crate::inside::Kind;
 use crate::journal::Journal;
 use crate::offload::checksum::{complete_at, find_in_packet, find_segment};
 use crate::offload::split::Split;
 use crate::own::OwnDatagrams;
 use crate::peers::{PeerId, Peers};
 use crate::ports::{Port, Ports};
-use crate::recent::{Recent, Run};
+use crate::recent::Recent;
+use crate::register::Register;
 use crate::send::Sender;
 use crate::sink::{Delivery, FrameMeta, OpenChecksum, Sink};
 use crate::upcall::Upcall;
@@ -137,6 +136,9 @@ impl Switching {
                 return Err(DropReason::LoopBlocked);
             }
             let is_settled = register.admit(port, peers, journal)?;
+            register.hear_group_talk(port, journal).inspect_err(|&reason| {
+                register.note(reason, port, peers, journal);
+            })?;
             let receivers = match port.switch.from_port(&parts, now, frames) {
                 Ok(receivers) => receivers,
                 Err(reason) => {
@@ -251,7 +253,7 @@ impl Switching {
         }
         match port.switch.from_mesh(&parts, peer, now) {
             Ok(is_known) if is_settled && is_known => recent.note(register.run(), None),
-            Ok(_) => {}
+            Ok(_) => register.hear_query(port, peers, journal),
             Err(reason) => {
                 register.note(reason, port, peers, journal);
                 return Err(reason);
@@ -328,98 +330,4 @@ fn receive_beacon(
     }
     journal.tell(None, Upcall::BeaconHeard { network, vlan: frame.vlan, nonce });
     Ok(())
-}
-
-/// One frame on its way past the guard and into the FDB.
-struct Register<'a> {
-    network: u64,
-    source: Owner,
-    parts: &'a Parts<'a>,
-    now: f64,
-}
-
-impl Register<'_> {
-    /// The run that it belongs to.
-    fn run(&self) -> Run {
-        Run::of(self.network, self.source, &self.parts.frame, self.now)
-    }
-
-    /// Guard a frame; one that `goes_on` with a run, by what is inside.
-    fn guard(
-        &self,
-        port: &mut Port,
-        goes_on: bool,
-        peers: &Peers,
-        journal: &mut Journal,
-    ) -> Result<(), DropReason> {
-        let verdict = port.switch.judge(self.parts, self.source, goes_on);
-        if let Err(reason) = verdict {
-            self.note(reason, port, peers, journal);
-        }
-        verdict
-    }
-
-    /// Guard a frame and learn where its source is; whether that is known now.
-    fn admit(
-        &self,
-        port: &mut Port,
-        peers: &Peers,
-        journal: &mut Journal,
-    ) -> Result<bool, DropReason> {
-        self.guard(port, false, peers, journal)?;
-        let &Self { network, source, parts, now } = self;
-        let (vlan, mac) = (parts.frame.vlan, parts.frame.source);
-        let reason = match port.switch.fdb.learn(vlan, mac, source, now) {
-            learned @ (Learned::New | Learned::Moved) => {
-                let peer = source.map(|id| peers[id].fingerprint);
-                let moved = learned == Learned::Moved;
-                journal.tell(peer, Upcall::MacLearned { network, vlan, mac, peer, moved });
-                return Ok(true);
-            }
-            Learned::Refreshed | Learned::Ignored => return Ok(true),
-            Learned::Full => DropReason::FdbFull,
-            Learned::Damped => DropReason::MacFlapping,
-        };
-        self.unlearned(reason, port, peers, journal);
-        Ok(false)
-    }
-
-    /// The frame goes on, but its source was not learned.
-    #[cold]
-    fn unlearned(&self, reason: DropReason, port: &mut Port, peers: &Peers, journal: &mut Journal) {
-        journal.drop(reason);
-        self.note(reason, port, peers, journal);
-    }
-
-    /// If it is the sender's fault, he gets a name.
-    #[cold]
-    fn note(&self, reason: DropReason, port: &mut Port, peers: &Peers, journal: &mut Journal) {
-        let &Self { network, source, parts, now } = self;
-        if !is_offence(reason) {
-            return;
-        }
-        let Some(times) = port.switch.offences.note(source, reason, now) else { return };
-        let inside = &parts.inside;
-        let address =
-            if inside.kind == Kind::Advertisement { inside.target } else { inside.sender };
-        let peer = source.map(|id| peers[id].fingerprint);
-        let (vlan, mac) = (parts.frame.vlan, parts.frame.source);
-        journal.tell(peer, Upcall::Offence { network, peer, reason, vlan, mac, address, times });
-    }
-}
-
-/// Reasons for which the source of a frame is named.
-fn is_offence(reason: DropReason) -> bool {
-    matches!(
-        reason,
-        DropReason::SourceMac
-            | DropReason::SourceIp
-            | DropReason::ArpGuard
-            | DropReason::NdGuard
-            | DropReason::RaGuard
-            | DropReason::DhcpGuard
-            | DropReason::Storm
-            | DropReason::FdbFull
-            | DropReason::MacFlapping
-    )
 }

@@ -81,6 +81,19 @@ pub enum Upcall {
         /// What it said.
         nonce: Nonce,
     },
+    /// An IGMP or MLD message came in from the port, or a query of a member.
+    GroupTalkHeard {
+        /// Of which port.
+        network: u64,
+        /// VID.
+        vlan: u16,
+        /// From whom; `None`: from our own port.
+        peer: Option<Fingerprint>,
+        /// Where the frame said it came from.
+        mac: Mac,
+        /// The IP packet as the frame had it.
+        packet: Vec<u8>,
+    },
     /// A guard or limit stopped a frame.
     Offence {
         /// Of which port.

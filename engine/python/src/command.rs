@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use l2mesh_core::aead::{Cipher, KeyMaterial};
 use l2mesh_core::capture::Sides;
 use l2mesh_core::command::{Command, PortOffloads};
+use l2mesh_core::groups::{Segment, Wanted};
 use l2mesh_core::limits::{GuardMode, Limits};
 use l2mesh_core::peers::Fingerprint;
 use l2mesh_core::rights::Member;
@@ -118,6 +119,11 @@ fn read_port_command(kind: &str, from: &Bound<'_, PyAny>) -> PyResult<Command> {
         }
         "StopCapture" => Command::StopCapture { network },
         "SetBlocked" => Command::SetBlocked { network, vlans: vlans(&field("vlans")?)? },
+        "SetGroups" => Command::SetGroups {
+            network,
+            peer: optional_bytes(from, "peer")?,
+            wanted: read_wanted(from)?,
+        },
         "WriteFrame" => Command::WriteFrame { network, frame: field("frame")?.extract()? },
         "AnnounceStations" => Command::AnnounceStations {
             network,
@@ -133,12 +139,7 @@ fn read_member(from: &Bound<'_, PyAny>) -> PyResult<Member> {
     let right = |name: &str| from.getattr(name)?.extract::<bool>();
     let mut addresses = Vec::new();
     for one in from.getattr("addresses")?.try_iter()? {
-        let one = one?;
-        let octets: &[u8] = one.extract()?;
-        addresses.push(match octets.len() {
-            4 => IpAddr::from(sized::<4>(&one, "address")?),
-            _ => IpAddr::from(sized::<16>(&one, "address")?),
-        });
+        addresses.push(read_address(&one?)?);
     }
     Ok(Member {
         mac: bytes(from, "mac")?,
@@ -147,6 +148,30 @@ fn read_member(from: &Bound<'_, PyAny>) -> PyResult<Member> {
         dhcp: right("dhcp")?,
         ra: right("ra")?,
         addresses,
+    })
+}
+
+fn read_wanted(from: &Bound<'_, PyAny>) -> PyResult<Wanted> {
+    let segments = |name: &str| -> PyResult<HashSet<Segment>> {
+        let pairs: HashSet<(u16, u8)> = from.getattr(name)?.extract()?;
+        Ok(pairs.into_iter().map(|(vlan, version)| Segment { vlan, is_v6: version == 6 }).collect())
+    };
+    let reports = segments("reports")?;
+    let listed = segments("listed")?.into_iter().map(|one| (one, reports.contains(&one))).collect();
+    let mut groups = HashSet::new();
+    for one in from.getattr("groups")?.try_iter()? {
+        let (vlan, group): (u16, Bound<'_, PyAny>) = one?.extract()?;
+        groups.insert((vlan, read_address(&group)?));
+    }
+    Ok(Wanted { listed, groups })
+}
+
+/// An address of 4 or 16 bytes.
+fn read_address(from: &Bound<'_, PyAny>) -> PyResult<IpAddr> {
+    let octets: &[u8] = from.extract()?;
+    Ok(match octets.len() {
+        4 => IpAddr::from(sized::<4>(from, "address")?),
+        _ => IpAddr::from(sized::<16>(from, "address")?),
     })
 }
 
@@ -164,6 +189,7 @@ fn read_limits(from: &Bound<'_, PyAny>) -> PyResult<Limits> {
         nd: rate("nd")?,
         discovery: rate("discovery")?,
         bpdu: from.getattr("bpdu")?.extract()?,
+        floods_groups: from.getattr("floods_groups")?.extract()?,
         guard: match guard.as_str() {
             "strict" => GuardMode::Strict,
             "off" => GuardMode::Off,

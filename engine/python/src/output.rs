@@ -80,6 +80,11 @@ pub(crate) fn make_upcall<'py>(py: Python<'py>, from: &Upcall) -> PyResult<Bound
         Upcall::BeaconHeard { network, vlan, nonce } => {
             classes.beacon_heard.bind(py).call1((*network, *vlan, PyBytes::new(py, nonce)))
         }
+        Upcall::GroupTalkHeard { network, vlan, peer, mac, packet } => {
+            let peer = peer.as_ref().map(|peer| PyBytes::new(py, peer));
+            let (mac, packet) = (PyBytes::new(py, mac), PyBytes::new(py, packet));
+            classes.group_talk_heard.bind(py).call1((*network, *vlan, peer, mac, packet))
+        }
         Upcall::Offence { network, peer, reason, vlan, mac, address, times } => {
             let peer = peer.as_ref().map(|peer| PyBytes::new(py, peer));
             let address = match address {

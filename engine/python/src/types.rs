@@ -31,6 +31,7 @@ classes! {
     drop_reason: "DropReason",
     endpoint: "Endpoint",
     fdb_entry: "FdbEntry",
+    group_talk_heard: "GroupTalkHeard",
     handshake_received: "HandshakeReceived",
     key_spent: "KeySpent",
     mac_learned: "MacLearned",

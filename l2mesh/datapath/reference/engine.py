@@ -112,6 +112,7 @@ class ReferenceEngine:
             interface.FlushPeer: ports.flush_peer,
             interface.SetLimits: ports.set_limits,
             interface.SetBlocked: ports.set_blocked,
+            interface.SetGroups: ports.set_groups,
             interface.WriteFrame: self._switching.write,
             interface.AnnounceStations: self._switching.announce,
             interface.SetPortOffloads: ports.set_offloads,

@@ -13,6 +13,7 @@ from l2mesh.datapath.interface import (
     PortOffloads,
     RemoveMember,
     SetBlocked,
+    SetGroups,
     SetLimits,
     SetMember,
     SetPortOffloads,
@@ -23,11 +24,18 @@ from l2mesh.datapath.reference.peers import Peer, Peers
 from l2mesh.switch.ethernet import HEADER_BYTES
 from l2mesh.switch.fdb import Fdb
 from l2mesh.switch.forward import Member, Switch
+from l2mesh.switch.groups import Segment, Wanted
 from l2mesh.switch.limits import TokenBucket
 
 BEACONS_PER_SECOND: Final = 64
 """From one port; more are somebody's nonsense."""
 BEACON_BURST: Final = 128
+GROUP_TALK_PER_SECOND: Final = 256
+"""IGMP and MLD messages from one port that are told; more are dropped."""
+GROUP_TALK_BURST: Final = 512
+QUERIES_PER_SECOND: Final = 16
+"""Queries from the mesh that are told; more pass untold."""
+QUERY_BURST: Final = 32
 
 _NONE: Final = PortOffloads()
 MAX_VETTED: Final = 4096
@@ -45,6 +53,10 @@ class Port:
     """Length of the longest untagged frame."""
     beacons: TokenBucket
     """How many beacons from it are told."""
+    group_talk: TokenBucket
+    """How many IGMP and MLD messages from it are told."""
+    queries: TokenBucket
+    """How many queries of members are told."""
     offloads: PortOffloads = _NONE
     """What whoever reads it understands."""
     peers: dict[bytes, Peer] = field(default_factory=dict)
@@ -95,8 +107,11 @@ class Ports:
         if port is None:
             fdb = Fdb(self._bounds.fdb_per_peer, self._bounds.fdb_per_network)
             beacons = TokenBucket(BEACONS_PER_SECOND, BEACON_BURST, now)
+            talk = TokenBucket(GROUP_TALK_PER_SECOND, GROUP_TALK_BURST, now)
+            queries = TokenBucket(QUERIES_PER_SECOND, QUERY_BURST, now)
             switch = Switch(own, fdb)
-            port = self.table[command.network] = Port(command.network, switch, 0, 0, beacons)
+            port = Port(command.network, switch, 0, 0, beacons, talk, queries)
+            self.table[command.network] = port
         port.switch.set_own(own)
         port.mtu = command.mtu
         port.untagged_max = command.mtu + HEADER_BYTES
@@ -155,6 +170,14 @@ class Ports:
         port = self.table.get(command.network)
         if port is not None:
             port.switch.blocked = command.vlans
+
+    def set_groups(self, command: SetGroups, now: float) -> None:
+        """Replace what the port of a member, or our own, wants of groups."""
+        port, peer = self.table.get(command.network), command.peer
+        if port is None or not (peer is None or peer in port.peers):
+            return
+        listed = {Segment(*one): one in command.reports for one in command.listed}
+        port.switch.groups.set(peer, Wanted(listed, command.groups))
 
     def set_limits(self, command: SetLimits, now: float) -> None:
         """Replace the limits; all buckets are full again."""

@@ -15,6 +15,7 @@ from l2mesh.datapath.interface import (
     CaptureSide,
     Deliver,
     DropReason,
+    GroupTalkHeard,
     MacLearned,
     Offence,
     Offload,
@@ -35,7 +36,7 @@ from l2mesh.switch.checksum import complete_at, complete_checksum, find_segment
 from l2mesh.switch.ethernet import Header, parse_header
 from l2mesh.switch.fdb import NOBODY, Learned, Owner
 from l2mesh.switch.forward import Frame, read_frame
-from l2mesh.switch.inside import Kind
+from l2mesh.switch.inside import GROUP_TALK, Kind
 from l2mesh.switch.own import OwnDatagrams
 
 _new = tuple.__new__  # a NamedTuple made without its own __new__ takes half the time
@@ -215,10 +216,27 @@ class Switching:
             return DropReason.LOOP_BLOCKED
         frames = whole.count(whole.gso_size) if whole else 1
         reason = self._admit(port, parts, None, now)
+        if reason is None and parts.group and parts.inside.kind in GROUP_TALK:
+            reason = self._hear_group_talk(port, frame, parts, now)
         receivers = reason or port.switch.from_port(parts, now, frames)
         if isinstance(receivers, DropReason):
             self._note_offence(port, parts, None, receivers, now)
         return receivers
+
+    def _hear_group_talk(
+        self, port: Port, frame: bytes, parts: Frame, now: float
+    ) -> DropReason | None:
+        """IGMP or MLD from the port."""
+        if not port.group_talk.take(now):
+            return DropReason.STORM
+        self._tell_group_talk(port, frame, parts, None)
+        return None
+
+    def _tell_group_talk(self, port: Port, frame: bytes, parts: Frame, peer: bytes | None) -> None:
+        header = parts.header
+        packet = frame[header.payload :]
+        upcall = GroupTalkHeard(port.network, header.vlan, peer, parts.source, packet)
+        self._upcalls.push_event(upcall)
 
     def _receive_beacon(
         self, port: Port, frame: bytes, header: Header, now: float
@@ -291,6 +309,8 @@ class Switching:
             reason = port.switch.from_mesh(parts, source, now)
         if reason is not None:
             self._note_offence(port, parts, source, reason, now)
+        elif parts.group and parts.inside.kind is Kind.GROUP_QUERY and port.queries.take(now):
+            self._tell_group_talk(port, frame, parts, source)
         return reason
 
     def _deliver(self, port: Port, frame: bytes, *, is_open: bool) -> None:

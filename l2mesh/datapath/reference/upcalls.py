@@ -13,6 +13,7 @@ from l2mesh.datapath.interface import (
     BeaconHeard,
     ControlReceived,
     DropReason,
+    GroupTalkHeard,
     HandshakeReceived,
     KeySpent,
     MacLearned,
@@ -25,7 +26,7 @@ from l2mesh.datapath.interface import (
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
 
-Event = NeedSession | SourceSeen | MacLearned | BeaconHeard | Offence | KeySpent
+Event = NeedSession | SourceSeen | MacLearned | BeaconHeard | GroupTalkHeard | Offence | KeySpent
 
 Item = TypeVar("Item")
 
@@ -102,7 +103,7 @@ class Upcalls:
         return self._push(self._events, None, upcall)
 
     def push_event(
-        self, upcall: NeedSession | SourceSeen | MacLearned | Offence | KeySpent
+        self, upcall: NeedSession | SourceSeen | MacLearned | GroupTalkHeard | Offence | KeySpent
     ) -> bool:
         """Fair for each peer; this node counts as one."""
         return self._push(self._events, upcall.peer, upcall)
