@@ -9,6 +9,7 @@ import pytest
 
 from tests.system.mesh import received, udp_socket
 from tools.lab import Host, Lab, Nat, NatKind, Switch, Weather, wait_until
+from tools.lab.nats import BLOCK
 
 pytestmark = pytest.mark.root
 
@@ -102,6 +103,8 @@ def test_mapping_and_filter_are_what_the_name_says(ground: Ground, kind: NatKind
     ports = [port for _, port in seen]
     if kind is NatKind.SEQUENTIAL:
         assert ports == [ports[0], ports[0] + 1, ports[0] + 2]
+    elif kind is NatKind.BLOCK:
+        assert set(ports) <= set(BLOCK)
     elif kind is NatKind.RANDOM:
         assert len({*ports, PORT}) == 4
         assert sorted(ports) != list(range(min(ports), min(ports) + 3))
@@ -121,7 +124,8 @@ def test_filter_lets_in_whom_the_name_says(ground: Ground, kind: NatKind) -> Non
     # What was turned away claimed nothing: that endpoint sees the mapping when it is asked.
     ground.send(INSIDE, (TWO, PORT))
     again = ground.hears((TWO, PORT))
-    assert (again == mapped) == (kind not in SYMMETRIC)
+    if kind is not NatKind.BLOCK:  # which may draw the same port twice
+        assert (again == mapped) == (kind not in SYMMETRIC)
     assert ground.is_let_in((TWO, PORT), again)
 
 

@@ -6,6 +6,7 @@
 | ADDRESS | the port stays, for all destinations | any port of an address sent to |
 | PORT | the port stays, for all destinations | the endpoint sent to |
 | RANDOM | a random port for each destination | the endpoint sent to |
+| BLOCK | a random port of 512 for each destination | the endpoint sent to |
 | SEQUENTIAL | the next port for each destination | the endpoint sent to |
 
 The kernel's conntrack makes the mappings, and lets in only the endpoint sent to. What a wider
@@ -24,8 +25,10 @@ from typing import Final
 
 from tools.lab.filters import remove
 
-__all__ = ["FIRST_PORT", "PORTS", "NatKind", "NatRules", "firewall"]
+__all__ = ["BLOCK", "NatKind", "NatRules", "firewall"]
 
+BLOCK: Final = range(20_480, 20_992)
+"""The ports of one customer of a carrier."""
 IDLE_S: Final = 120
 """A wide filter lets in so long after the last datagram out."""
 FIRST_PORT: Final = 20_000
@@ -40,6 +43,7 @@ class NatKind(enum.Enum):
     ADDRESS = "address"
     PORT = "port"
     RANDOM = "random"
+    BLOCK = "block"
     SEQUENTIAL = "sequential"
 
 
@@ -98,6 +102,8 @@ table inet nat {{
         """What becomes of UDP on its way out; the port stays where it says nothing."""
         if self.kind is NatKind.RANDOM:
             return "meta l4proto udp masquerade fully-random"
+        if self.kind is NatKind.BLOCK:
+            return f"meta l4proto udp masquerade to :{BLOCK.start}-{BLOCK.stop - 1} fully-random"
         if self.kind is NatKind.SEQUENTIAL:
             # By a map, since a bare number would stand in the host's byte order.
             ports = ", ".join(f"{i} : {FIRST_PORT + i}" for i in range(PORTS))
