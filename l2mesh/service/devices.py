@@ -64,6 +64,8 @@ class Device:
     master: str | None = None
     awaits_bridge: bool = False
     """Its bridge does not exist at present."""
+    fits_trains: bool = False
+    """Super-frames of this host are as long as a train holds."""
     addresses: frozenset[str] = frozenset()
     routes: frozenset[tuple[str, str | None]] = frozenset()
     refused: list[str] = field(default_factory=list)
@@ -262,6 +264,10 @@ class Devices:
             device.awaits_bridge = False
             self.masters.set(network, state.master)
         is_free = state.master is None
+        fits_trains = is_free and not links.is_router()
+        if fits_trains != device.fits_trains:
+            device.fits_trains = fits_trains
+            await self.netlink.run(links.fit_superframes, name, to_trains=fits_trains)
         addresses = frozenset(wanted.addresses if is_free else ())
         extra = _BROADCAST_ROUTES if wanted.broadcast_route else ()
         routes = frozenset((*wanted.routes, *extra) if is_free else ())

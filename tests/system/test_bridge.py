@@ -78,6 +78,22 @@ def test_host_behind_a_bridge_is_a_neighbour_and_learned(
     assert own[PRINTER_MAC] == "local"
 
 
+def gso_max_size(host: Host, device: str) -> int:
+    (link,) = [each for each in host.ip_json("-d", "link", "show") if each["ifname"] == device]
+    size: int = link["gso_max_size"]
+    return size
+
+
+def test_superframes_fit_trains_but_those_of_others_are_not_cut(mesh: Mesh, network: str) -> None:
+    carol = mesh.nodes["carol"]
+    device = mesh.device("carol", network)
+    wait_until(lambda: gso_max_size(carol.host, device) == 61_424, PATIENCE_S)
+    carol.cli("set", network, "bridge=br0")
+    wait_until(lambda: gso_max_size(carol.host, device) == 65_536, PATIENCE_S)
+    mesh.ask("carol", "set", network=network, options={"bridge": ""})
+    wait_until(lambda: gso_max_size(carol.host, device) == 61_424, PATIENCE_S)
+
+
 def test_bridge_port_has_no_addresses_and_gets_them_back(mesh: Mesh, network: str) -> None:
     carol = mesh.nodes["carol"]
     device = mesh.device("carol", network)
