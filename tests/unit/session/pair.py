@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypeGuard
 
 from l2mesh.crypto import Cipher, SodiumCrypto
 from l2mesh.datapath.interface import (
@@ -275,6 +276,35 @@ class World:
         return (two, self.a.control[one].key) in known
 
 
+def inits(world: World, host: Host) -> list[bytes]:
+    return [each for who, each in world.sent if who is host and is_handshake(each, 1)]
+
+
+def is_handshake(packet: Packet, kind: int) -> TypeGuard[bytes]:
+    return isinstance(packet, bytes) and packet[0] == kind
+
+
+def connected(*, seed: int = 1) -> World:
+    world = World(seed=seed)
+    world.accept()
+    world.connect()
+    assert world.agreed()
+    return world
+
+
+def traffic(world: World, seconds: float, every: float = 0.05) -> tuple[list[str], list[str]]:
+    """Frames from both ends at a steady pace; returns what each end was sent."""
+    sent: tuple[list[str], list[str]] = ([], [])
+    for step in range(int(seconds / every)):
+        for host, texts in ((world.a, sent[1]), (world.b, sent[0])):
+            text = f"{host.name}{step} at {world.now}"
+            assert world.frame(host, text), f"no key to send at {world.now}"
+            texts.append(text)
+        world.run(every)
+    world.run(1.0)
+    return sent
+
+
 __all__ = [
     "BOTH",
     "CRYPTO",
@@ -288,5 +318,9 @@ __all__ = [
     "SessionDead",
     "SessionLive",
     "World",
+    "connected",
     "identity",
+    "inits",
+    "is_handshake",
+    "traffic",
 ]
