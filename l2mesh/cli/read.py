@@ -76,7 +76,7 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
             planet["address"],
             planet["endpoint"],
             milliseconds(planet["rtt_ms"]),
-            planet["state"],
+            "up, home" if planet.get("home") else planet["state"],
             planet.get("transport"),
         )
         for planet in answer["planets"]

@@ -17,8 +17,10 @@ from l2mesh.node.candidates import Candidates
 from l2mesh.node.core import Core, Settings
 from l2mesh.node.effects import CoreOutput
 from l2mesh.node.files import PEERS_FILE
+from l2mesh.node.home import Home
 from l2mesh.node.planets import WORLD_FILE, Planets
 from l2mesh.node.relays import Relays
+from l2mesh.node.spares import Spares
 from l2mesh.node.streams import Streams
 
 __all__ = ["Face", "ReachableFace"]
@@ -61,7 +63,9 @@ class ReachableFace(Face):
         self.candidates = Candidates(self.core, self.planets, self._overlay_prefixes)
         self.streams = Streams(self.core, self.planets)
         self.calls = Calls(self.core, self.candidates)
-        for part in (self.planets, self.relays, self.candidates, self.calls, self.streams):
+        home, spares = Home(self.planets), Spares(self.core, self.planets, self.relays)
+        reaching = (self.planets, home, self.relays, spares, self.candidates)
+        for part in (*reaching, self.calls, self.streams):
             self.core.add_part(part)
         self.candidates.on_told = self.calls.told
         self.planets.on_observed = self.candidates.offer_all

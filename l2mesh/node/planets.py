@@ -40,6 +40,8 @@ class Planets(Part):
 
     core: Core
     world: World | None = None
+    home: bytes | None = None
+    """The planet (fingerprint) that is asked first; see `Home`."""
     mappings: Mappings = field(default_factory=Mappings)
     """As what the planets see us, at each of their endpoints."""
     on_claims: Claims | None = None
@@ -85,9 +87,9 @@ class Planets(Part):
         return [peer for peer in peers if peer is not None]
 
     def live(self) -> list[Peer]:
-        """Planets that can be asked, the nearest first."""
+        """Planets that can be asked: home, then the others, the best first."""
         ready = [peer for peer in self.members() if peer.is_live and peer.path is not None]
-        return sorted(ready, key=lambda peer: peer.paths.rtt_ms or 1e9)
+        return sorted(ready, key=lambda p: (p.fingerprint != self.home, p.paths.cost_s))
 
     def is_planet(self, fingerprint: bytes) -> bool:
         """Whether a peer is a planet of our world."""

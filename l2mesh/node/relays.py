@@ -34,7 +34,7 @@ __all__ = ["Relays"]
 
 RENEW_S: Final = 30.0
 ASK_AGAIN_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-ANSWER_WITHIN_S: Final = 3.0
+ANSWER_WITHIN_S: Final = 1.5
 """A planet that has not answered a request by then is passed over."""
 USELESS_S: Final = 5.0
 """A leg over which no session came by then is asked for again."""

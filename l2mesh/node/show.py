@@ -71,6 +71,8 @@ def planets(node: Node) -> list[PlanetView]:
                 rtt_ms=peer.paths.rtt_ms,
                 state="up" if is_up else "connecting",
                 transport=None if path is None else "tls" if is_tls else "udp",
+                loss=peer.paths.loss,
+                is_home=peer.fingerprint == node.planets.home,
             )
         )
     return views

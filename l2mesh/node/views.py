@@ -65,6 +65,10 @@ class PlanetView:
     """``up`` or ``connecting``."""
     transport: str | None = None
     """``udp``, or ``tls`` where UDP is blocked; None while it is not reached."""
+    loss: float = 0.0
+    """Share (0..1) of about the last 32 PROBEs."""
+    is_home: bool = False
+    """Whether it is asked first for relays."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ MAX_TOLD: Final = 8
 MAX_RELAYS: Final = 16
 """Relays to one peer: as many as a world has planets."""
 _RTT_WEIGHT: Final = 8
+_LOSS_WEIGHT: Final = 32
+_CHANCE: Final = 0.05
+"""A loss up to this share may be chance: one PROBE of the last few."""
+_LOSS_S: Final = 1.0
+"""Round trip that weighs as much as losing everything: each percent counts as 10 ms."""
 _FALSE_ALARM_S: Final = 3.0
 _MAX_PORT: Final = 65535
 
@@ -134,6 +139,8 @@ class Candidate:
     """PROBEs sent to it."""
     answers: int = 0
     """PROBE_REPLYs that came back from it."""
+    loss: float = 0.0
+    """Share (0..1) of PROBEs that were not answered, of about the last 32."""
     rtt_s: float | None = None
     """Smoothed as in RFC 6298, weight 1/8."""
     round_at: float = 0.0
@@ -164,6 +171,20 @@ class Candidate:
         """Whether it is usable and answered within the last second."""
         return self.usable and self.answered_at > now - 1.0
 
+    @property
+    def cost_s(self) -> float:
+        """What it costs to use it: the round trip, and 10 ms for each percent lost beyond five.
+
+        Infinite while nothing is known of it.
+        """
+        if self.rtt_s is None:
+            return float("inf")
+        return self.rtt_s + max(0.0, self.loss - _CHANCE) * _LOSS_S
+
+    def unanswered(self) -> None:
+        """A PROBE was not answered in time."""
+        self.loss += (1.0 - self.loss) / _LOSS_WEIGHT
+
     def answer(self, now: float, rtt_s: float) -> None:
         """A PROBE_REPLY came back from it after ``rtt_s`` seconds; its round is over."""
         if now < self.doubted_at + _FALSE_ALARM_S:
@@ -171,6 +192,7 @@ class Candidate:
             self.doubted_at = float("-inf")
         self.answered_at = now
         self.answers += 1
+        self.loss -= self.loss / _LOSS_WEIGHT
         self.step = None
         if self.rtt_s is None:
             self.rtt_s = rtt_s

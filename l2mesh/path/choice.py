@@ -11,7 +11,8 @@ __all__ = ["best_path", "handshake_paths"]
 
 _MAX_WORKED: Final = 2
 _BETTER_RELAY: Final = 0.8
-"""Another relay is taken when its round trip is below this share of the present one's."""
+_GAIN_S: Final = 0.005
+"""Another relay is taken when its cost is below this share of the present one's, and by so much."""
 
 
 def best_path(table: CandidateTable, active: Candidate | None) -> Candidate | None:
@@ -45,12 +46,16 @@ def handshake_paths(
 
 
 def _best_relay(relays: list[Candidate], active: Candidate | None) -> Candidate | None:
-    """The quickest; the first added while none is measured, and no change for a small gain."""
+    """The cheapest; the first added while none is measured, and no change for a small gain.
+
+    A round trip is the same from either end, so that both come to use the same relay.
+    """
     if not relays:
         return None
-    best = min(relays, key=lambda relay: float("inf") if relay.rtt_s is None else relay.rtt_s)
+    best = min(relays, key=lambda relay: relay.cost_s)
     if active is None or active not in relays:
         return best
     if best.rtt_s is None or active.rtt_s is None:
         return active
-    return best if best.rtt_s < active.rtt_s * _BETTER_RELAY else active
+    clear = min(active.cost_s * _BETTER_RELAY, active.cost_s - _GAIN_S)
+    return best if best.cost_s < clear else active

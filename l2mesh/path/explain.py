@@ -43,6 +43,8 @@ class CandidateReport:
     probed_age_s: float | None
     answered_age_s: float | None
     rtt_ms: float | None
+    loss: float
+    """Share (0..1) of about the last 32 PROBEs."""
 
 
 def explain(paths: PathSet, now: float) -> tuple[CandidateReport, ...]:
@@ -64,6 +66,7 @@ def _report(candidate: Candidate, paths: PathSet, now: float) -> CandidateReport
         probed_age_s=now - candidate.probed_at if candidate.probes else None,
         answered_age_s=now - candidate.answered_at if candidate.answers else None,
         rtt_ms=None if candidate.rtt_s is None else candidate.rtt_s * 1000,
+        loss=candidate.loss,
     )
 
 
@@ -113,4 +116,6 @@ def _why_in_use(candidate: Candidate, paths: PathSet) -> str:
 def _why_reserve(candidate: Candidate, paths: PathSet) -> str:
     if candidate.is_direct:
         return "works; another direct path answered before it"
-    return "a direct path is in use" if paths.is_direct else "another relay is in use"
+    if paths.is_direct:
+        return "a direct path is in use"
+    return "in reserve: the relay in use is as quick, or nearly so"

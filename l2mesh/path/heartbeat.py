@@ -103,13 +103,16 @@ class Heartbeat:
     def doubted_since(self, now: float, rtt_s: float | None, *, false_alarms: int) -> float | None:
         """Since when a path under load has not answered, if that is long enough to doubt it.
 
-        Each false alarm doubles the patience with the path, up to `DEAD_S`.
+        It takes two thirds of that if the peer's newest packets come by another path, which says
+        as much as a heartbeat lost. Each false alarm doubles the patience, up to `DEAD_S`.
         """
         if not self.is_flowing or self.waiting_since is None or self.unanswered < _DOUBT_BEATS:
             return None
         if self.loss > _LOSSY:
             return None
-        patience_s = max(DOUBT_S, 2 * (rtt_s or 0.0) + 0.3) * 2.0 ** min(false_alarms, 8)
+        slack_s = DOUBT_S / 3 if self.is_elsewhere() else 2 * DOUBT_S / 3
+        patience_s = max(slack_s + DOUBT_S / 3, 2 * (rtt_s or 0.0) + slack_s)
+        patience_s *= 2.0 ** min(false_alarms, 8)
         return self.waiting_since if now >= self.waiting_since + patience_s else None
 
     def moved(self) -> None:

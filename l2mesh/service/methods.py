@@ -72,6 +72,8 @@ async def status(daemon: Daemon, _: Arguments) -> dict[str, Any]:
             "rtt_ms": view.rtt_ms,
             "state": view.state,
             "transport": view.transport,
+            "loss": view.loss,
+            "home": view.is_home,
         }
         for view in daemon.node.planet_views()
     ]

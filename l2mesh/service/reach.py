@@ -126,6 +126,7 @@ def _candidate(candidate: CandidateView) -> dict[str, Any]:
         "probed_s_ago": report.probed_age_s,
         "answered_s_ago": report.answered_age_s,
         "rtt_ms": report.rtt_ms,
+        "loss": report.loss,
     }
 
 
@@ -162,6 +163,7 @@ def _reach(daemon: Daemon, reach: Reach, findings: Findings) -> dict[str, Any]:
         "loss": reach.loss,
         "sent": reach.sent,
         "observed": _endpoint(reach.observed),
+        "home": reach.planet == daemon.node.planets.home,
     }
 
 

@@ -61,6 +61,6 @@ def test_newcomers_join_while_one_planet_of_three_lives(sim: Simulation) -> None
     newcomer = sim.add_node(NatKind.PRESERVING)
     sim.start()
     newcomer.join(network)
-    sim.run_until(lambda: newcomer.is_member(network), 5)
+    sim.run_until(lambda: sim.knows_all(newcomer, sim.nodes, network), 5)
     ping = first_answer(newcomer, sim.nodes[0], network)
     sim.run_until(lambda: ping.has_answer, 5)

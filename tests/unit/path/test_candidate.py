@@ -3,7 +3,7 @@ from ipaddress import ip_network
 import pytest
 
 from l2mesh.datapath.interface import Endpoint, Path
-from l2mesh.path.candidate import CandidateTable, Kind, acceptable, own_candidates
+from l2mesh.path.candidate import Candidate, CandidateTable, Kind, acceptable, own_candidates
 
 POOLS = (ip_network("10.9.0.0/24"), ip_network("fd00:9::/64"))
 
@@ -101,3 +101,18 @@ def test_relays_never_push_each_other_out() -> None:
     relays = [Path(Endpoint("192.0.2.1", 9993), relay + 1) for relay in range(17)]
     added = [table.add(path, Kind.RELAY, 0.0) is not None for path in relays]
     assert added == [True] * 16 + [False]
+
+
+def test_cost_counts_loss_beyond_chance() -> None:
+    relay = Candidate(Path(Endpoint("192.0.2.1", 9993), 7), Kind.RELAY, 0.0)
+    assert relay.cost_s == float("inf")
+    relay.answer(1.0, 0.05)
+    relay.unanswered()
+    assert relay.cost_s == 0.05  # one of 32 is chance
+    for _ in range(9):
+        relay.unanswered()
+    assert 0.2 < relay.loss < 0.3
+    assert 0.05 + (relay.loss - 0.05) == relay.cost_s
+    for at in range(200):
+        relay.answer(2.0 + at, 0.05)
+    assert relay.loss < 0.01

@@ -164,6 +164,8 @@ async def test_documents_speak_the_words_of_the_contract(daemon: FakeDaemon) -> 
             "rtt_ms": None,
             "state": "connecting",
             "transport": None,
+            "loss": 0.0,
+            "home": False,
         }
     ]
     (peer,) = (await daemon.ask("peers"))["peers"]
