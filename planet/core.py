@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from l2mesh.address import format_address
+from l2mesh.credential.world import World
 from l2mesh.datapath.interface import Command, Endpoint
 from l2mesh.identity import PublicIdentity, address_of
 from l2mesh.node.core import Core, Settings
@@ -24,7 +25,10 @@ from l2mesh.node.effects import Effect
 from l2mesh.node.face import Face
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
+from l2mesh.node.planets import Planets
+from l2mesh.node.worlds import Worlds
 from l2mesh.wire.message import RelayAnswer, RelayRenew, RelayRequest, Whois, WhoisReply
+from planet.cluster import Cluster
 from planet.directory import Directory, FirstClaim
 from planet.rendezvous import Outcome, Rendezvous
 
@@ -96,18 +100,20 @@ class Admissions:
 class _Introductions(Part):
     """The planet's verbs, and its clients: peers with a confirmed session."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, sisters: Planets) -> None:
         self.core = core
+        self.sisters = sisters
         self.admissions = Admissions(core.settings)
         self.directory = Directory()
         self.rendezvous = Rendezvous(core.settings.random)
+        self.cluster = Cluster(core, sisters, self.rendezvous, self._carry_out)
         self.clients: dict[bytes, bytes] = {}
         """Fingerprint -> address of every peer with a confirmed session."""
         core.admit = self.admit
 
     def admit(self, public: PublicIdentity, now: float) -> bool:
         """Whether an INIT of somebody who is no peer yet makes a session."""
-        strangers = len(self.core.peers) - len(self.clients)
+        strangers = len(self.core.peers) - len(self.clients) - len(self.sisters.members())
         if strangers >= MAX_STRANGERS or len(self.clients) >= MAX_CLIENTS:
             return False
         return self.admissions.check(public.fingerprint, now) is not None
@@ -126,19 +132,32 @@ class _Introductions(Part):
         """All claims for an address, oldest first; none is an answer as well."""
         claims = self.directory.claims(whois.address)
         self.core.send(peer, WhoisReply(address=whois.address, claims=claims), now)
+        if not claims:
+            self.cluster.look_up(peer, whois.address, now)
 
     def receive_request(self, peer: Peer, request: RelayRequest, now: float) -> None:
-        """A client wants to be relayed to another."""
-        self._carry_out(self.rendezvous.request(peer.fingerprint, request.peer, now), now)
+        """A client wants to be relayed to another, here or at a sister planet."""
+        if peer.fingerprint not in self.clients:
+            return
+        if self.rendezvous.is_client(request.peer) or not self.sisters.live():
+            outcome = self.rendezvous.request(peer.fingerprint, request.peer, now)
+        else:
+            outcome = self.cluster.request(peer, request.peer, now)
+        self._carry_out(outcome, now)
 
     def receive_answer(self, peer: Peer, answer: RelayAnswer, now: float) -> None:
         """A client takes an offer, or does not."""
-        outcome = self.rendezvous.answer(peer.fingerprint, answer.relay, now, accept=answer.accept)
+        is_link = self.cluster.links.has(answer.relay)
+        machine = self.cluster.links if is_link else self.rendezvous
+        outcome = machine.answer(peer.fingerprint, answer.relay, now, accept=answer.accept)
         self._carry_out(outcome, now)
 
     def receive_renew(self, peer: Peer, renew: RelayRenew, now: float) -> None:
         """A client still uses these relays."""
-        self._carry_out(self.rendezvous.renew(peer.fingerprint, renew.relays, now), now)
+        links = self.cluster.links
+        links.renew(peer.fingerprint, renew.relays, now)
+        relays = tuple(relay for relay in renew.relays if not links.has(relay))
+        self._carry_out(self.rendezvous.renew(peer.fingerprint, relays, now), now)
 
     # --- hooks ----------------------------------------------------------------------------------
 
@@ -147,6 +166,8 @@ class _Introductions(Part):
 
     def session_live(self, peer: Peer, session: int, now: float, *, initiator: bool) -> None:
         del session, initiator
+        if self.sisters.is_planet(peer.fingerprint):
+            return
         address = self.admissions.check(peer.fingerprint, now)
         if address is None or peer.fingerprint in self.clients:
             return
@@ -162,10 +183,12 @@ class _Introductions(Part):
             return
         self.directory.gone(peer.fingerprint, address)
         self._carry_out(self.rendezvous.client_gone(peer.fingerprint, now), now)
+        self._carry_out(self.cluster.links.client_gone(peer.fingerprint), now)
         log.debug("client gone: peer=%s", format_address(address))
 
     def connect_failed(self, peer: Peer, now: float) -> None:
-        self.core.remove_peer(peer, now)  # it calls us when it is back
+        if not self.sisters.is_planet(peer.fingerprint):
+            self.core.remove_peer(peer, now)  # it calls us when it is back
 
     def peer_removed(self, peer: Peer, now: float) -> None:
         self.session_lost(peer, now)
@@ -175,6 +198,8 @@ class _Introductions(Part):
         endpoint = path.endpoint if path is not None else None
         outcome = self.rendezvous.client_path_changed(peer.fingerprint, endpoint, now)
         self._carry_out(outcome, now)
+        if peer.fingerprint in self.clients:
+            self._carry_out(self.cluster.links.moved(peer.fingerprint), now)
 
     def handle_timeout(self, now: float) -> None:
         self._carry_out(self.rendezvous.handle_timeout(now), now)
@@ -192,15 +217,40 @@ class _Introductions(Part):
 
 
 class PlanetCore(Face):
-    """What the runtime drives: see `l2mesh.runtime.core.Core`."""
+    """What the runtime drives: see `l2mesh.runtime.core.Core`.
+
+    It keeps a session with every other planet of its world, its sisters.
+    """
 
     def __init__(self, settings: Settings, claims: Iterable[FirstClaim] = ()) -> None:
         """``settings`` with the role PLANET; ``claims`` are the rows of earlier runs."""
         super().__init__(settings)
-        self._part = _Introductions(self.core)
+        self.planets = Planets(self.core)
+        self.worlds = Worlds(self.core, self.planets)
+        self.planets.on_adopted.append(self.worlds.adopted)
+        self._part = _Introductions(self.core, self.planets)
         self._part.directory.restore(claims)
-        self.core.add_part(self._part)
+        for part in (self.planets, self.worlds, self._part, self._part.cluster):
+            self.core.add_part(part)
         self._effects: deque[RememberClaims] = deque()
+
+    def serve_world(self, world: World, now: float) -> None:
+        """Begin with the world of an earlier run."""
+        self.planets.restore(world, now)
+
+    def adopt_world(self, world: World, now: float) -> bool:
+        """Use an update of the world, and tell everybody; see `Planets.adopt`."""
+        return self.planets.adopt(world, now)
+
+    @property
+    def world(self) -> World | None:
+        """The world in use."""
+        return self.planets.world
+
+    @property
+    def sisters(self) -> int:
+        """Other planets that can be asked."""
+        return len(self.planets.live())
 
     @property
     def sessions(self) -> int:
@@ -209,8 +259,13 @@ class PlanetCore(Face):
 
     @property
     def relays(self) -> int:
-        """Relays that forward now."""
-        return self._part.rendezvous.relays
+        """Relays that forward now, those to clients of sisters included."""
+        return self._part.rendezvous.relays + self.links
+
+    @property
+    def links(self) -> int:
+        """Relays that forward now to clients of sister planets."""
+        return self._part.cluster.links.ready
 
     @property
     def directory(self) -> Directory:

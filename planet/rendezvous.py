@@ -80,6 +80,24 @@ class Rendezvous:
         """How many relays forward now."""
         return self._relays.ready
 
+    def has(self, relay: int) -> bool:
+        """Whether a relay id is one of ours."""
+        return self._relays.get(relay) is not None
+
+    def is_client(self, fingerprint: bytes) -> bool:
+        """Whether somebody has a session with us."""
+        return fingerprint in self._clients
+
+    def public_of(self, client: bytes) -> bytes | None:
+        """A client's public identity (128 bytes); None if it is not here."""
+        known = self._clients.get(client)
+        return None if known is None else known.public
+
+    def endpoint_of(self, client: bytes) -> Endpoint | None:
+        """Where a client answered last; None before it did, or if it is not here."""
+        known = self._clients.get(client)
+        return None if known is None else known.endpoint
+
     # --- clients ----------------------------------------------------------------------------------
 
     def client_here(self, fingerprint: bytes, public: bytes) -> None:

@@ -93,6 +93,9 @@ MESSAGES: st.SearchStrategy[message.Message] = st.one_of(
     st.builds(message.RelayFailed, FINGERPRINTS, st.sampled_from(message.RelayFailure)),
     st.builds(message.RelayRenew, _tuples(RELAYS, 8)),
     st.builds(message.RelayGone, _tuples(RELAYS, 8)),
+    st.builds(message.LinkRequest, RELAYS, PUBLICS, FINGERPRINTS),
+    st.builds(message.LinkAnswer, RELAYS, st.booleans()),
+    st.builds(message.LinkGone, _tuples(RELAYS, 8)),
     st.builds(
         message.Join,
         network=NETWORKS,
@@ -117,6 +120,8 @@ MESSAGES: st.SearchStrategy[message.Message] = st.one_of(
     ),
     st.builds(message.Revocations, NETWORKS, SIGNED),
     st.builds(message.Leave, NETWORKS),
+    st.builds(message.HaveWorld, FINGERPRINTS, st.integers(1, 2**64 - 1)),
+    st.builds(message.WorldUpdate, SIGNED),
     st.builds(message.Meet, NETWORKS, U32, SIGNED),
     st.builds(message.Indices, NETWORKS, _LANES),
     st.builds(message.Want, NETWORKS, U32),

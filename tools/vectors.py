@@ -262,6 +262,9 @@ def messages() -> tuple[message.Message, ...]:
         message.RelayFailed(bob.fingerprint, message.RelayFailure.ABSENT),
         message.RelayRenew((1, 2**56 - 1)),
         message.RelayGone(()),
+        message.LinkRequest(0x0123456789ABCD, alice.encode(), bob.fingerprint),
+        message.LinkAnswer(0x0123456789ABCD, accept=False),
+        message.LinkGone((0x0123456789ABCD,)),
         message.Join(network=here, name="alice", token=bytes(range(16))),
         message.Join(
             network=here, config=1, roster=2**32, serial=3, epoch=1, revocations=2**32 - 1
@@ -273,6 +276,8 @@ def messages() -> tuple[message.Message, ...]:
         message.Roster(here, 1, 2, (), (alice.fingerprint,)),
         message.Revocations(here, seal_revocations(_revocations(), identity("carol"), CRYPTO)),
         message.Leave(here),
+        message.HaveWorld(bytes(range(32)), 7),
+        message.WorldUpdate(bytes(range(40))),
         message.Meet(here, 3, signed),
         message.Indices(here, (message.LaneIndex(0, 0x020001), message.LaneIndex(1, 2**24 - 1))),
         message.Indices(here, ()),

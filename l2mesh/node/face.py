@@ -22,6 +22,7 @@ from l2mesh.node.planets import WORLD_FILE, Planets
 from l2mesh.node.relays import Relays
 from l2mesh.node.spares import Spares
 from l2mesh.node.streams import Streams
+from l2mesh.node.worlds import Worlds
 
 __all__ = ["Face", "ReachableFace"]
 
@@ -64,10 +65,12 @@ class ReachableFace(Face):
         self.streams = Streams(self.core, self.planets)
         self.calls = Calls(self.core, self.candidates)
         home, spares = Home(self.planets), Spares(self.core, self.planets, self.relays)
-        reaching = (self.planets, home, self.relays, spares, self.candidates)
+        self.worlds = Worlds(self.core, self.planets)
+        reaching = (self.planets, home, self.worlds, self.relays, spares, self.candidates)
         for part in (*reaching, self.calls, self.streams):
             self.core.add_part(part)
         self.candidates.on_told = self.calls.told
+        self.planets.on_adopted.append(self.worlds.adopted)
         self.planets.on_observed = self.candidates.offer_all
 
     def restore(self, files: Mapping[str, bytes], now: float) -> list[str]:

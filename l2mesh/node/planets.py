@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from l2mesh.credential.world import World
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import CryptoError, MalformedPacket, StateError
 from l2mesh.identity import PublicIdentity
+from l2mesh.node import control
 from l2mesh.node.core import Core
 from l2mesh.node.effects import Persist
 from l2mesh.node.part import Handler, Part
@@ -22,11 +24,15 @@ from l2mesh.node.peer import Peer
 from l2mesh.path.candidate import Kind
 from l2mesh.path.mapping import Mappings
 from l2mesh.session.handshake import Role
+from l2mesh.wire.control import Close, CloseReason, encode_records
 from l2mesh.wire.message import Whois, WhoisReply
 
 __all__ = ["WORLD_FILE", "Planets"]
 
 log = logging.getLogger(__name__)
+
+LEAVE_S: Final = 10.0
+"""A planet that the world names no more is kept so long: it hears of it, and relays move."""
 
 WORLD_FILE = "world"
 """The state file that keeps the newest world seen."""
@@ -50,6 +56,10 @@ class Planets(Part):
     """Hears that a planet can be asked."""
     on_observed: Callable[[float], None] | None = None
     """Hears that what planets see of us has changed."""
+    on_adopted: list[Callable[[float], None]] = field(default_factory=list)
+    """Hears that the world is another one."""
+    leaving: dict[bytes, float] = field(default_factory=dict)
+    """Planets that the world names no more, and until when their sessions are kept."""
     _reached: set[bytes] = field(default_factory=set)
     """Planets with a session, whatever its age: a renewal is no news."""
 
@@ -69,9 +79,14 @@ class Planets(Part):
                     "this world is older than, or no successor of, the one in use",
                     hint="leave all networks and remove the state file 'world' to change worlds",
                 )
+        removed = self._only_in(self.world, world)
         self.world = world
         self.core.emit(Persist(WORLD_FILE, world.encode()))
         self._connect_all(now)
+        for peer in removed:
+            self.leaving[peer.fingerprint] = now + LEAVE_S
+        for hear in self.on_adopted:
+            hear(now)
         return True
 
     def restore(self, world: World, now: float) -> None:
@@ -115,7 +130,18 @@ class Planets(Part):
         self.on_claims(reply.address, claims, now)
 
     def knows(self, peer: Peer) -> bool:
-        return self.is_planet(peer.fingerprint)
+        return peer.fingerprint in self.leaving or self.is_planet(peer.fingerprint)
+
+    def next_timeout(self) -> float | None:
+        return min(self.leaving.values(), default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        for fingerprint, until in list(self.leaving.items()):
+            peer = self.core.peers.get(fingerprint)
+            if self.is_planet(fingerprint) or peer is None:
+                del self.leaving[fingerprint]
+            elif now >= until:
+                self._drop(peer, now)
 
     def session_live(self, peer: Peer, session: int, now: float, *, initiator: bool) -> None:
         if self.is_planet(peer.fingerprint):
@@ -130,6 +156,9 @@ class Planets(Part):
             self._reached.discard(peer.fingerprint)
             log.info("planet lost: peer=%s", peer.fingerprint.hex()[:10])
             self.mappings.forget(self.endpoints(peer.fingerprint))
+
+    def peer_removed(self, peer: Peer, now: float) -> None:
+        self.mappings.forget([each.path.endpoint for each in peer.paths.candidates])
 
     def observed(self, peer: Peer, by: Endpoint, seen: Endpoint, now: float) -> None:
         if not self.is_planet(peer.fingerprint):
@@ -147,6 +176,21 @@ class Planets(Part):
             if planet.identity.fingerprint == fingerprint
             for endpoint in planet.endpoints
         ]
+
+    def _only_in(self, old: World | None, new: World) -> list[Peer]:
+        """Peers that the old world names and the new one does not."""
+        kept = {planet.identity.fingerprint for planet in new.planets}
+        named = [] if old is None else [planet.identity.fingerprint for planet in old.planets]
+        gone = (self.core.peers.get(each) for each in named if each not in kept)
+        return [peer for peer in gone if peer is not None]
+
+    def _drop(self, peer: Peer, now: float) -> None:
+        """A planet that the world names no more: its session and its relays go."""
+        log.info("planet dropped: peer=%s", peer.fingerprint.hex()[:10])
+        self._reached.discard(peer.fingerprint)
+        self.leaving.pop(peer.fingerprint, None)
+        control.say(self.core, peer, encode_records([Close(CloseReason.LEAVING)]))
+        self.core.remove_peer(peer, now)
 
     def _connect_all(self, now: float) -> None:
         if self.world is None:

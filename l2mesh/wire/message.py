@@ -20,6 +20,7 @@ from l2mesh.wire.controller_messages import (
     Roster,
     RosterMember,
 )
+from l2mesh.wire.link_messages import LinkAnswer, LinkGone, LinkRequest
 from l2mesh.wire.member_messages import Call, Candidates, Indices, LaneIndex, Meet, Refuse, Want
 from l2mesh.wire.planet_messages import (
     RelayAnswer,
@@ -34,6 +35,7 @@ from l2mesh.wire.planet_messages import (
     WhoisReply,
 )
 from l2mesh.wire.switch_messages import Relearn, Sighted, SightingConfirmed
+from l2mesh.wire.world_messages import HaveWorld, WorldUpdate
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -44,12 +46,16 @@ __all__ = [
     "Candidates",
     "Config",
     "Credential",
+    "HaveWorld",
     "Indices",
     "Join",
     "JoinReply",
     "JoinStatus",
     "LaneIndex",
     "Leave",
+    "LinkAnswer",
+    "LinkGone",
+    "LinkRequest",
     "Meet",
     "Message",
     "Refuse",
@@ -71,6 +77,7 @@ __all__ = [
     "Want",
     "Whois",
     "WhoisReply",
+    "WorldUpdate",
     "decode_message",
     "encode_message",
 ]
@@ -88,6 +95,9 @@ Message: TypeAlias = (
     | RelayFailed
     | RelayRenew
     | RelayGone
+    | LinkRequest
+    | LinkAnswer
+    | LinkGone
     | Join
     | JoinReply
     | Config
@@ -95,6 +105,8 @@ Message: TypeAlias = (
     | Roster
     | Revocations
     | Leave
+    | HaveWorld
+    | WorldUpdate
     | Meet
     | Indices
     | Want

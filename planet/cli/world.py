@@ -1,4 +1,4 @@
-"""``world create`` and ``world show``."""
+"""``world create``, ``world show`` and ``world install``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _planet_values(
 @state_option()
 @output_option()
 def world() -> None:
-    """Make and read world files: which planets nodes trust."""
+    """Make, read and install world files: which planets nodes trust."""
 
 
 @world.command(cls=_Create, context_settings=daemon_settings(PREFIX))
@@ -106,6 +106,26 @@ def show_(context: click.Context, file: Path) -> None:
     with not_usage():
         document = _document(read_world_file(file, SodiumCrypto()))
     show(context, document, outline(document))
+
+
+@world.command("install")
+@state_option()
+@click.argument("file", type=click.Path(path_type=Path))
+@output_option()
+@click.pass_context
+def install(context: click.Context, file: Path) -> None:
+    """Give an update of the world to the running planet, which tells everybody."""
+    from l2mesh.cli.client import request
+    from l2mesh.crypto import SodiumCrypto
+    from planet.cli.status import WORDING
+    from planet.service.daemon import SOCKET
+    from planet.service.worlds import read_world_file
+
+    with not_usage():
+        text = read_world_file(file, SodiumCrypto()).text()
+    path = str(state_of(context) / SOCKET)
+    answer = request(path, "world_install", {"world": text}, wording=WORDING)
+    show(context, answer, outline(answer))
 
 
 def _document(world: World) -> dict[str, Any]:

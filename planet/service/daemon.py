@@ -16,11 +16,13 @@ from ipaddress import ip_address
 from itertools import compress
 from typing import Any, Final
 
-from l2mesh.address import format_address
+from l2mesh.address import format_address, format_fingerprint
 from l2mesh.credential.world import World
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.errors import ConfigError
 from l2mesh.identity import address_of
+from l2mesh.node.effects import Persist
+from l2mesh.node.planets import WORLD_FILE
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.streams.server import StreamServer, bind
 from l2mesh.runtime.underlay import Listen, Underlay
@@ -67,17 +69,22 @@ class Daemon:
             self.engine = self.base.engine
             self.broken = self.base.broken
             held = own_world(self.base.state, self.identity, self.base.crypto)
-            self.world = held or self._make_world(options)
+            world = held or self._make_world(options)
             self.claims = ClaimsFile(self.base.state)
             settings = self.base.settings(role=Role.PLANET, watch=False)
             self.core = PlanetCore(settings, self.claims.read())
+            self._first_world = world
             self.driver: Driver[PlanetEffect] = self.base.drive(self.core, self._carry_out)
             underlay = self.driver.underlay
             sockets = _tls_sockets(options, underlay)
             self.tls = StreamServer(underlay.streams, sockets, tls_context(self.base.state))
             underlay.streams.on_closed = self._stream_closed
             self.api = ApiServer(
-                options.state / SOCKET, {"status": Method(self._status, writes=True)}
+                options.state / SOCKET,
+                {
+                    "status": Method(self._status, writes=True),
+                    "world_install": Method(self._install_world, writes=True),
+                },
             )
             undo.pop_all()
         self.address = address_of(self.identity.fingerprint, self.base.crypto) or b""
@@ -87,6 +94,7 @@ class Daemon:
     async def start(self) -> None:
         """Begins to serve."""
         self.core.start(self.clock())
+        self.core.serve_world(self._first_world, self.clock())
         self.driver.start()
         await self.tls.start()
         await self.api.start()
@@ -119,19 +127,59 @@ class Daemon:
             "offloads": self.base.offloads.view(),
             "sessions": self.core.sessions,
             "relays": self.core.relays,
+            "links": self.core.links,
             "streams": len(self.driver.underlay.streams),
             "relayed_bytes": counters.get("relayed_bytes", 0),
             "relayed_packets": counters.get("relayed_packets", 0),
             "directory": len(self.core.directory),
             "world_revision": self.world.revision,
+            "planets": self._planets(),
             "counters": {**counters, **self.driver.counters(), **self.core.core.refused},
             "drops": {str(reason): count for reason, count in self.engine.drops().items()},
-            "health": self.base.health(),
+            "health": [*self.base.health(), *self._world_health()],
         }
+
+    async def _install_world(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"world": text}`: an update, for us and for everybody whom we reach."""
+        try:
+            world = World.from_text(str(arguments.get("world", "")), self.base.crypto)
+            is_new = self.core.adopt_world(world, self.clock())
+        finally:
+            self.driver.pump()
+        return {
+            "schema": "l2mesh.world_install/1",
+            "revision": self.world.revision,
+            "changed": is_new,
+        }
+
+    @property
+    def world(self) -> World:
+        """The world in use."""
+        return self.core.world or self._first_world
+
+    def _planets(self) -> list[dict[str, Any]]:
+        """The other planets of the world."""
+        return [
+            {
+                "address": format_address(address_of(peer.fingerprint, self.base.crypto) or b""),
+                "fingerprint": format_fingerprint(peer.fingerprint),
+                "state": "up" if peer.is_live and peer.paths.active is not None else "connecting",
+                "rtt_ms": peer.paths.rtt_ms,
+            }
+            for peer in self.core.planets.members()
+        ]
+
+    def _world_health(self) -> list[str]:
+        named = {planet.identity.fingerprint for planet in self.world.planets}
+        if self.identity.fingerprint in named:
+            return []
+        return ["the world does not name this planet any more: nodes have left it"]
 
     def _carry_out(self, effect: PlanetEffect) -> None:
         if isinstance(effect, RememberClaims):
             self.claims.append(effect.rows)
+        elif isinstance(effect, Persist) and effect.name == WORLD_FILE:
+            self.base.state.write(WORLD_FILE, f"{self.world.text()}\n".encode("ascii"))
 
     def _stream_closed(self, endpoint: Endpoint) -> None:
         self.core.core.stream_closed(endpoint, self.clock())

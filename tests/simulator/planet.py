@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from l2mesh.credential.world import World
 from l2mesh.datapath.interface import Engine
 from l2mesh.datapath.reference.engine import ReferenceEngine
 from l2mesh.identity import Identity, address_of
+from l2mesh.node.planets import WORLD_FILE
 from l2mesh.session.handshake import Role
 from planet.core import PlanetCore, RememberClaims
 from planet.directory import FirstClaim
@@ -54,4 +56,6 @@ class PlanetHost(Host[PlanetCore]):
             replace(settings, role=Role.PLANET, direct=True, watch=False), self.claims
         )
         core.start(now)
+        held = files.get(WORLD_FILE)
+        core.serve_world(World.parse(held, self.given.crypto) if held else self.given.world(), now)
         return engine, core

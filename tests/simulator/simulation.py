@@ -61,10 +61,19 @@ class Simulation:
 
     @property
     def world(self) -> World:
-        """The signed list of all planets; none can be added once somebody has asked for it."""
+        """The signed list of all planets there were when somebody first asked, see `new_world`."""
         if self._world is None:
             planets = [Planet(each.identity.public, each.endpoints) for each in self.planets]
             self._world = World.create(planets, [self._key], self.crypto)
+        return self._world
+
+    def new_world(self, planets: Iterable[PlanetHost]) -> World:
+        """An update of the world with these planets; whoever starts from now on is given it."""
+        named = [Planet(each.identity.public, each.endpoints) for each in planets]
+        keys = [self._key]
+        self._world = World.create(
+            named, keys, self.crypto, previous=self.world, previous_keys=keys
+        )
         return self._world
 
     def hosts(self) -> list[PlanetHost | ControllerHost | NodeHost]:
@@ -98,7 +107,6 @@ class Simulation:
 
     def add_planet(self, line: Line | None = None) -> PlanetHost:
         """A planet at a public address."""
-        assert self._world is None, "the world is made"
         name = f"planet{len(self.planets) + 1}"
         planet = PlanetHost(name, self.internet, self.schedule, self.journal, self.given)
         planet.attach(self.public_address(), self.internet.public, line or self.line(name))

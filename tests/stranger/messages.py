@@ -154,6 +154,9 @@ VERBS: dict[int, tuple[str, Fields]] = {
     0x16: ("RelayFailed", _needs(peer=FINGERPRINT) | {"reason": (REASON, "")}),
     0x17: ("RelayRenew", _needs(relays=array(RELAY, 1024))),
     0x18: ("RelayGone", _needs(relays=array(RELAY, 1024))),
+    0x1A: ("LinkRequest", _needs(relay=RELAY, asker=PUBLIC, peer=FINGERPRINT)),
+    0x1B: ("LinkAnswer", _needs(relay=RELAY, accept=boolean)),
+    0x1C: ("LinkGone", _needs(relays=array(RELAY, 1024))),
     0x20: (
         "Join",
         _needs(network=NETWORK)
@@ -176,6 +179,8 @@ VERBS: dict[int, tuple[str, Fields]] = {
     ),
     0x25: ("Revocations", SIGNED),
     0x26: ("Leave", _needs(network=NETWORK)),
+    0x28: ("HaveWorld", _needs(id=FINGERPRINT, revision=uint(1))),
+    0x29: ("WorldUpdate", _needs(object=OBJECT)),
     0x30: ("Meet", _needs(network=NETWORK, revocations=REVISION, credential=OBJECT)),
     0x31: ("Indices", _needs(network=NETWORK, indices=by_lane_once)),
     0x32: ("Want", _needs(network=NETWORK, revocations=REVISION)),

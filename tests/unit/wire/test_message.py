@@ -10,7 +10,15 @@ from l2mesh.wire.endpoint import Endpoint
 from l2mesh.wire.message import MESSAGES, PRIORITIES, PRIORITY, decode_message, encode_message
 from tests.values import MESSAGES as ANY_MESSAGE
 
-VERBS = [*range(0x10, 0x19), *range(0x20, 0x27), *range(0x30, 0x36), *range(0x38, 0x3B)]
+VERBS = [
+    *range(0x10, 0x19),
+    *range(0x1A, 0x1D),
+    *range(0x20, 0x27),
+    0x28,
+    0x29,
+    *range(0x30, 0x36),
+    *range(0x38, 0x3B),
+]
 
 
 @given(ANY_MESSAGE)

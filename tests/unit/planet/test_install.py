@@ -1,0 +1,63 @@
+"""`world install` at a running planet."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from l2mesh.cli.client import request
+from l2mesh.cli.failure import Failure
+from l2mesh.credential.world import Planet, World
+from l2mesh.crypto import SodiumCrypto
+from l2mesh.identity import Identity
+from l2mesh.runtime.underlay import Listen
+from l2mesh.service.state import StateDirectory
+from l2mesh.wire.endpoint import Endpoint
+from planet.service.daemon import SOCKET, Daemon, Options
+from planet.service.worlds import create_world, read_world_file
+
+CRYPTO = SodiumCrypto()
+AT = Endpoint("127.0.0.1", 9)
+
+
+async def ask(daemon: Daemon, verb: str, **arguments: Any) -> dict[str, Any]:
+    path = str(daemon.base.state.path / SOCKET)
+    return await asyncio.to_thread(request, path, verb, arguments)
+
+
+@pytest.mark.asyncio
+async def test_an_update_is_used_kept_and_never_taken_back(tmp_path: Path) -> None:
+    options = Options(
+        state=tmp_path, listen=Listen("127.0.0.1", 0), engine="reference", advertise=(AT,)
+    )
+    daemon = Daemon(options)
+    await daemon.start()
+    try:
+        first = daemon.world
+        other = Identity.generate(CRYPTO, os.urandom).public
+        planets = [*first.planets, Planet(other, (AT,))]
+        update = create_world(StateDirectory(tmp_path), planets, CRYPTO, os.urandom)
+        answer = await ask(daemon, "world_install", world=update.text())
+        assert (answer["revision"], answer["changed"]) == (2, True)
+        assert not (await ask(daemon, "world_install", world=update.text()))["changed"]
+        status = await ask(daemon, "status")
+        assert status["world_revision"] == 2
+        assert [each["state"] for each in status["planets"]] == ["connecting"]
+        assert read_world_file(tmp_path / "world", CRYPTO).encode() == update.encode()
+        for refused in (first.text(), "l2mesh-world:AA", ""):
+            with pytest.raises(Failure):
+                await ask(daemon, "world_install", world=refused)
+        assert daemon.world.revision == 2
+        alone = World.from_text(
+            create_world(
+                StateDirectory(tmp_path), [Planet(other, (AT,))], CRYPTO, os.urandom
+            ).text(),
+            CRYPTO,
+        )
+        await ask(daemon, "world_install", world=alone.text())
+        (complaint,) = [line for line in (await ask(daemon, "status"))["health"] if "world" in line]
+        assert "does not name this planet" in complaint
+    finally:
+        await daemon.stop()
