@@ -1,7 +1,7 @@
 """The native engine: the data path in Rust, of which `l2mesh.datapath._native` is the binding.
 
 It is an engine like the reference one, with the same answers to the same calls. After `run` it
-carries sockets and ports by itself, on a thread that never takes the GIL: commands and questions go
+carries sockets and ports by itself, on threads that never take the GIL: commands and questions go
 there, upcalls come from there, and frames and datagrams do not pass Python any more. Importing this
 module fails with ImportError where the extension has not been built; `tools/setup` builds it.
 """
@@ -66,34 +66,40 @@ class NativeEngine:
 
     def run(
         self,
-        sockets: Sequence[int],
+        groups: Sequence[Sequence[int]],
         *,
         tap_tso: bool = True,
         tap_uso: bool = True,
         udp_gso: bool = True,
         udp_gro: bool = True,
     ) -> None:
-        """Carries what comes from UDP sockets, at most one of each family, and ports, from now on.
+        """Carries what comes from sockets and ports from now on, with one worker for each group.
 
-        What was given out before and not polled is lost. The descriptors are non-blocking, stay
-        their owner's, and open until after `stop`.
+        A group has at most one UDP socket of each family, all groups listen on the same port; and
+        each names the same side door. What was given out before and not polled is lost. The
+        descriptors are non-blocking, stay their owner's, and open until after `stop`.
         """
         self._runner = _native.Runner(
             self._engine,
-            list(sockets),
+            [list(group) for group in groups],
             tap_tso=tap_tso,
             tap_uso=tap_uso,
             udp_gso=udp_gso,
             udp_gro=udp_gro,
         )
 
-    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None) -> None:
-        """Reads and writes frames of a network, with `offloads` behind virtio headers; OSError."""
+    def attach_port(
+        self, network: int, queues: Sequence[int], write: int, offloads: PortOffloads | None
+    ) -> None:
+        """Reads frames of a network from `queues`, one for each worker, and writes them to `write`.
+
+        With `offloads` they are behind virtio headers. OSError when that cannot be done.
+        """
         if self._runner is not None:
-            self._runner.attach_port(network, fd, offloads)
+            self._runner.attach_port(network, list(queues), write, offloads)
 
     def detach_port(self, network: int) -> None:
-        """Lets go of a port's descriptor: when this returns it may be closed."""
+        """Lets go of a port's descriptors: when this returns they may be closed."""
         if self._runner is not None:
             self._runner.detach_port(network)
 
@@ -111,7 +117,7 @@ class NativeEngine:
         return self._runner.io_counters() if self._runner is not None else {}
 
     def stop(self) -> None:
-        """Carries out what was asked so far and ends the thread; may be called twice."""
+        """Carries out what was asked so far and ends the threads; may be called twice."""
         if self._runner is not None:
             self._runner.stop()
 

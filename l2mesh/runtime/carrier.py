@@ -41,16 +41,20 @@ class Carrier:
         choice: str,
         crypto: Crypto,
         *,
+        workers: int = 1,
         bounds: Bounds | None = None,
         key_log: Path | None = None,
     ) -> None:
         """`choice` is ``native``, ``reference`` or ``auto``: native where it has been built.
 
+        The native engine has `workers` threads, the reference engine has one.
         ConfigError when the native engine is demanded and cannot be had. With `key_log` every key
         is written there: only for a mesh under test.
         """
         bounds = bounds if bounds is not None else Bounds()
         self._native = _native_engine(choice, bounds)
+        self.workers = workers if self._native is not None else 1
+        """Each has sockets and queues of its own."""
         self._key_log = key_log
         self.engine: Engine = self._native or ReferenceEngine(crypto, os.urandom, bounds)
         if key_log is not None:

@@ -21,7 +21,7 @@ import asyncio
 import errno
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeVar, get_args
 
@@ -132,13 +132,21 @@ class Driver(Generic[EffectT]):
             self._alarm.cancel()
         self._loop = self._alarm = None
 
-    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None = None) -> None:
+    def attach_port(
+        self,
+        network: int,
+        fd: int,
+        offloads: PortOffloads | None = None,
+        queues: Sequence[int] = (),
+    ) -> None:
         """Reads frames of `network` from `fd` and writes them to it, one frame a call.
 
+        With `queues`, of which there are as many as workers, they are read there instead.
         `fd` is non-blocking and stays open until after `detach_port`; a port attached before is
         replaced. With `offloads` there is a virtio header before each frame, and whoever is behind
         `fd` understands these. The engine knows the port already.
         """
+        assert not queues, "this driver has one worker"
         self.detach_port(network)
         port = self._ports[network] = Port(fd, offloads)
         if offloads is not None:

@@ -1,6 +1,6 @@
 """The driver of a native engine: frames and datagrams do not pass here, only what is told of them.
 
-The engine's own thread reads and writes sockets and ports. What is left for the event loop is the
+The engine's own threads read and write sockets and ports. What is left for the event loop is the
 conversation of core and engine, and time of the core; all that is the `Driver`'s.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from l2mesh.datapath.interface import Engine, PortOffloads, SetPortOffloads
@@ -29,7 +29,7 @@ EffectT = TypeVar("EffectT")
 
 
 class NativeDriver(Driver[EffectT]):
-    """A driver whose engine runs: it is on its thread from the start, upcalls wait for `start`.
+    """A driver whose engine runs: it is on its threads from the start, upcalls wait for `start`.
 
     `engine` takes the commands; it is `native`, or something around it.
     """
@@ -49,7 +49,10 @@ class NativeDriver(Driver[EffectT]):
         self._door = SideDoor(underlay.streams)
         offloads = underlay.offloads
         native.run(
-            [*(sock.fileno() for sock in underlay.sockets), self._door.engine_fd],
+            [
+                [*(sock.fileno() for sock in group), self._door.engine_fd]
+                for group in underlay.groups
+            ],
             tap_tso=offloads.tap_tso,
             tap_uso=offloads.tap_uso,
             udp_gso=offloads.udp_gso,
@@ -61,7 +64,7 @@ class NativeDriver(Driver[EffectT]):
         loop.add_reader(self._door.fileno(), self._door.receive)
 
     def close(self) -> None:
-        """Ends the engine's thread. Sockets and ports stay open: they are their owners'."""
+        """Ends the engine's threads. Sockets and ports stay open: they are their owners'."""
         if self._loop is not None:
             self._loop.remove_reader(self._native.report_fd())
             self._loop.remove_reader(self._door.fileno())
@@ -69,13 +72,19 @@ class NativeDriver(Driver[EffectT]):
         self._native.stop()
         self._door.close()
 
-    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None = None) -> None:
-        """Lets the engine read frames of `network` from `fd` and write them to it."""
+    def attach_port(
+        self,
+        network: int,
+        fd: int,
+        offloads: PortOffloads | None = None,
+        queues: Sequence[int] = (),
+    ) -> None:
+        """Lets the engine read frames of `network`, one worker from each queue, and write them."""
         self.detach_port(network)
         self._attached.add(network)
         if offloads is not None:
             self.engine.execute(SetPortOffloads(network, offloads), self.clock())
-        self._native.attach_port(network, fd, offloads)
+        self._native.attach_port(network, queues or (fd,), fd, offloads)
 
     def detach_port(self, network: int) -> None:
         """Lets go of a network's descriptor; nothing happens when there is none."""
@@ -86,7 +95,7 @@ class NativeDriver(Driver[EffectT]):
         self.engine.execute(SetPortOffloads(network, PortOffloads()), self.clock())
 
     def counters(self) -> dict[str, int]:
-        """What the driver, its sockets and the engine's thread counted."""
+        """What the driver, its sockets and the engine's threads counted."""
         return dict(Counter(super().counters()) + Counter(self._native.io_counters()))
 
     def _on_reports(self) -> None:
@@ -99,6 +108,6 @@ class NativeDriver(Driver[EffectT]):
             self._lose_port(trouble.network, os.strerror(trouble.code))
             return
         self._counters["internal_errors"] += 1
-        logger.error("the engine's thread has %s: %s", trouble.kind, trouble.reason)
+        logger.error("a thread of the engine has %s: %s", trouble.kind, trouble.reason)
         if trouble.kind == STOPPED and self.on_broken is not None:
-            self.on_broken(f"the engine's thread has ended: {trouble.reason}")
+            self.on_broken(f"a thread of the engine has ended: {trouble.reason}")

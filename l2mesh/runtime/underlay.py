@@ -1,9 +1,13 @@
 """The underlay: the UDP sockets that carry everything we send to other nodes.
 
-One socket a family. ``[::]:port`` becomes a v6-only and a v4 socket on the same port, so that an
-IPv4 peer has one spelling (``192.0.2.1``, never ``::ffff:192.0.2.1``), and IPv4 alone where the
-host has no IPv6. Datagrams leave with DF set and are never fragmented by us: the kernel refuses one
-that exceeds the interface's MTU, which is counted; the path's size is for the core to find.
+One socket a family, and such a group for each worker of the engine, all on one port (SO_REUSEPORT):
+the kernel gives all datagrams of one source to the same socket as long as none is opened or closed,
+so they are opened and closed together.
+
+``[::]:port`` becomes a v6-only and a v4 socket on the same port, so that an IPv4 peer has one
+spelling (``192.0.2.1``, never ``::ffff:192.0.2.1``), and IPv4 alone where the host has no IPv6.
+Datagrams leave with DF set and are never fragmented by us: the kernel refuses one that exceeds the
+interface's MTU, which is counted; the path's size is for the core to find.
 
 What the network does to a datagram is no error of ours: it is dropped and counted by its reason.
 """
@@ -17,7 +21,7 @@ import socket
 import sys
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.datapath.streams import is_stream
@@ -105,6 +109,7 @@ class Underlay:
         "_v4",
         "_v6",
         "counters",
+        "groups",
         "listen",
         "offloads",
         "port",
@@ -113,15 +118,22 @@ class Underlay:
     )
 
     def __init__(
-        self, listen: Listen, offloads: Offloads | None = None, clock: Clock = boot_clock
+        self,
+        listen: Listen,
+        offloads: Offloads | None = None,
+        clock: Clock = boot_clock,
+        *,
+        workers: int = 1,
     ) -> None:
         """Binds; ConfigError with one clear line when that cannot be done.
 
-        What the kernel lacks of `offloads` (default: all of them) is switched off in there.
+        There is a group of sockets for each of `workers`; `sockets` are the first one's. What the
+        kernel lacks of `offloads` (default: all of them) is switched off in there.
         """
         self.listen = listen
         self.offloads = offloads if offloads is not None else Offloads()
-        self.sockets = _open_sockets(listen)
+        self.groups = _open_groups(listen, workers)
+        self.sockets = self.groups[0]
         by_family = {sock.family: sock for sock in self.sockets}
         self._v4 = by_family.get(socket.AF_INET)
         self._v6 = by_family.get(socket.AF_INET6)
@@ -130,8 +142,9 @@ class Underlay:
         self._clock = clock
         self._refused: dict[Endpoint, float] = {}
         self.streams = Streams(self.counters)
-        for sock in self.sockets:
-            _set_offloads(sock, self.offloads)
+        for group in self.groups:
+            for sock in group:
+                _set_offloads(sock, self.offloads)
 
     @property
     def has_ipv4(self) -> bool:
@@ -197,8 +210,9 @@ class Underlay:
 
     def close(self) -> None:
         """Closes the sockets; may be called twice."""
-        for sock in self.sockets:
-            sock.close()
+        for group in self.groups:
+            for sock in group:
+                sock.close()
 
     def _may_train(self, endpoint: Endpoint) -> bool:
         if not self._refused or (until := self._refused.get(endpoint)) is None:
@@ -231,18 +245,47 @@ class Underlay:
             logger.warning("underlay: %s failed: %s", what, error.strerror or error)
 
 
-def _open_sockets(listen: Listen) -> tuple[socket.socket, ...]:
+_Group: TypeAlias = tuple[socket.socket, ...]
+
+
+def _open_groups(listen: Listen, count: int) -> tuple[_Group, ...]:
+    """As many groups of sockets, on one port.
+
+    The first group is bound alone, so that a port that somebody has is refused; only then it is
+    shared. From then on the kernel lets nobody but programs of our own user join.
+    """
+    with contextlib.ExitStack() as undo:
+        try:
+            groups = [_open_sockets(listen)]
+            for sock in groups[0]:
+                undo.callback(sock.close)
+                if count > 1:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            for _ in range(1, count):
+                groups.append(tuple(_open_beside(sock) for sock in groups[0]))
+                for sock in groups[-1]:
+                    undo.callback(sock.close)
+        except OSError as error:
+            raise _cannot_listen(listen, error) from error
+        undo.pop_all()
+    return tuple(groups)
+
+
+def _open_sockets(listen: Listen) -> _Group:
     """The sockets of `listen`, IPv6 first."""
-    try:
-        if listen.host == "::":
-            return _open_both(listen.port)
-        family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-        return (_open_socket(family, listen.host, listen.port),)
-    except OSError as error:
-        raise _cannot_listen(listen, error) from error
+    if listen.host == "::":
+        return _open_both(listen.port)
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    return (_open_socket(family, listen.host, listen.port),)
 
 
-def _open_both(port: int) -> tuple[socket.socket, ...]:
+def _open_beside(first: socket.socket) -> socket.socket:
+    """Another socket on the address and port of one that shares them."""
+    host, port = first.getsockname()[:2]
+    return _open_socket(first.family, host, port, is_shared=True)
+
+
+def _open_both(port: int) -> _Group:
     """A socket of each family on one port; only IPv4 where there is no IPv6."""
     tries = SHARED_PORT_TRIES if port == 0 else 1
     for remaining in reversed(range(tries)):
@@ -261,7 +304,7 @@ def _open_both(port: int) -> tuple[socket.socket, ...]:
     raise OSError(errno.EADDRINUSE, "no port is free in both families")
 
 
-def _open_socket(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+def _open_socket(family: int, host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     """A bound, non-blocking, close-on-exec UDP socket. No SO_REUSEADDR: it would share the port."""
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
@@ -275,6 +318,8 @@ def _open_socket(family: socket.AddressFamily, host: str, port: int) -> socket.s
             sock.setsockopt(socket.SOL_SOCKET, SO_MARK, SOCKET_MARK)
         _set_buffer(sock, SO_RCVBUFFORCE, socket.SO_RCVBUF)
         _set_buffer(sock, SO_SNDBUFFORCE, socket.SO_SNDBUF)
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((host, port))
     except OSError:
         sock.close()

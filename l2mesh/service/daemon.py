@@ -42,6 +42,7 @@ class Daemon(RunningNode):
             Masters(self.state),
             self._device_changed,
             offloads=self.base.offloads,
+            queues=self.base.carrier.workers,
         )
         with contextlib.ExitStack() as undo:
             undo.callback(self.release)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
@@ -42,8 +42,17 @@ _Work: TypeAlias = Coroutine[None, None, list[str]]
 class Ports(Protocol):
     """What a device needs of the driver."""
 
-    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None = None) -> None:
-        """Read and write frames of a network by this descriptor, behind virtio headers."""
+    def attach_port(
+        self,
+        network: int,
+        fd: int,
+        offloads: PortOffloads | None = None,
+        queues: Sequence[int] = (),
+    ) -> None:
+        """Read and write frames of a network by this descriptor, behind virtio headers.
+
+        With `queues` frames are read there, one worker from each.
+        """
 
     def detach_port(self, network: int) -> None:
         """Let go of it."""
@@ -99,6 +108,8 @@ class Devices:
     had_default_route: bool = False
     """Whether routing rules were made, to be taken away at the end."""
     offloads: Offloads = field(default_factory=Offloads)
+    queues: int = 1
+    """Of each device: one for every worker."""
     _devices: dict[int, Device] = field(default_factory=dict)
     _unmade: dict[int, ConfigureDevice] = field(default_factory=dict)
     """What could not be made, to be tried again when links of the host change."""
@@ -210,7 +221,7 @@ class Devices:
     async def _make(self, wanted: ConfigureDevice) -> Device:
         """A new TAP, up, in its bridge, attached to the driver."""
         self._unmade[wanted.network] = wanted
-        tap = open_tap(wanted.network, wanted.name, self.offloads)
+        tap = open_tap(wanted.network, wanted.name, self.offloads, self.queues)
         device = Device(tap, wanted)
         try:
             await self.netlink.run(links.prepare, tap.name, wanted.mac.hex(":"), wanted.mtu)
@@ -222,7 +233,7 @@ class Devices:
             raise
         del self._unmade[wanted.network]
         self._devices[wanted.network] = device
-        self.ports.attach_port(wanted.network, tap.fileno(), tap.offloads)
+        self.ports.attach_port(wanted.network, tap.fileno(), tap.offloads, tap.queues)
         logger.info("device name=%s network=%016x is up", tap.name, wanted.network)
         return device
 

@@ -44,6 +44,8 @@ class DaemonOptions:
     listen: Listen
     engine: str = "auto"
     """``native``, ``reference``, or ``auto``: native where it has been built."""
+    workers: int = 1
+    """Threads of the native engine."""
     without: tuple[str, ...] = ()
     """Names of offloads not to use."""
     key_log: Path | None = None
@@ -72,11 +74,15 @@ class Foundation:
             undo.callback(self.state.close)
             self.identity = self.state.identity(self.crypto, os.urandom)
             self.offloads = Offloads.without(options.without)
-            self.underlay = Underlay(options.listen, self.offloads)
-            undo.callback(self.underlay.close)
             self.carrier = Carrier(
-                options.engine, self.crypto, bounds=bounds, key_log=options.key_log
+                options.engine,
+                self.crypto,
+                workers=options.workers,
+                bounds=bounds,
+                key_log=options.key_log,
             )
+            self.underlay = Underlay(options.listen, self.offloads, workers=self.carrier.workers)
+            undo.callback(self.underlay.close)
             self._undo = undo.pop_all()
         self.engine = self.carrier.engine
         self._driver: Driver[Any] | None = None

@@ -19,6 +19,7 @@ from l2mesh.service.options import (
     daemon_settings,
     log_level_option,
     proxy_option,
+    workers_option,
 )
 from l2mesh.service.process import run_daemon
 
@@ -62,6 +63,7 @@ DEFAULT_STATE: Final = Path("/var/lib/l2mesh/node")
 @click.option("--relay-only", is_flag=True, help="Neither use nor offer direct paths.")
 @proxy_option()
 @carrier_options()
+@workers_option()
 @log_level_option()
 @click.version_option(package_name="l2mesh", prog_name="l2meshd")
 def main(

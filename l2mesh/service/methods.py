@@ -83,6 +83,7 @@ async def status(daemon: Daemon, _: Arguments) -> dict[str, Any]:
         "fingerprint": format_fingerprint(daemon.identity.fingerprint),
         "version": version(),
         "engine": daemon.engine.name,
+        "workers": daemon.base.carrier.workers,
         "offloads": daemon.base.offloads.view(),
         "online": daemon.node.is_online,
         "planets": planets,

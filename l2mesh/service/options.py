@@ -21,6 +21,7 @@ import click
 
 from l2mesh.errors import ConfigError
 from l2mesh.runtime.offloads import CHOICES
+from l2mesh.runtime.workers import MAX_WORKERS, default_workers
 
 __all__ = [
     "DEFAULT_WORLD",
@@ -30,6 +31,7 @@ __all__ = [
     "log_level_option",
     "proxy_option",
     "read_config",
+    "workers_option",
 ]
 
 ConfigT = TypeVar("ConfigT", bound=Callable[..., object])
@@ -93,6 +95,18 @@ _CARRIER: Final[tuple[Callable[[Any], Any], ...]] = (
         help="Write every key to this file: for captures of a mesh under test.",
     ),
 )
+
+
+def workers_option() -> Callable[[ConfigT], ConfigT]:
+    """Adds ``--workers``, whose function gets it with what `carrier_options` gives."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(1, MAX_WORKERS),
+        default=default_workers,
+        show_default="one for every two processors, at most 4",
+        metavar="N",
+        help="Threads of the native engine; each has sockets and queues of its own.",
+    )
 
 
 def proxy_option() -> Callable[[ConfigT], ConfigT]:

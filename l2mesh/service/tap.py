@@ -1,7 +1,14 @@
-"""TAP devices: one a network, made by python-pytun, gone when its descriptor is closed.
+"""TAP devices: one a network, made by python-pytun, gone when its descriptors are closed.
 
-The descriptor comes neither close-on-exec nor non-blocking, so both are set before anything else
-happens. A `Tap` is its only owner; the driver reads and writes it but never closes it.
+A descriptor comes neither close-on-exec nor non-blocking, so both are set before anything else
+happens. A `Tap` is their only owner; the driver reads and writes them but never closes one.
+
+With several workers a device has a queue for each. The kernel puts a frame into the queue that a
+hash of its flow names; but it would also note by which queue frames of a flow were *written*, and
+from then on put what goes the other way there: all flows with one peer would end up with one
+worker, and change over while frames of theirs still wait elsewhere. What is written by a detached
+queue it does not note (`tun_get_user` of the kernel's drivers/net/tun.c), so there is one more,
+which all workers write to and nobody reads. It was attached first: its number is that of a queue.
 """
 
 from __future__ import annotations
@@ -9,8 +16,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import struct
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import pytun
 
@@ -26,7 +34,10 @@ NAME_BYTES: Final = 15
 _HEAD, _TAIL = 6, 6
 
 # Numbers of include/uapi/linux/if_tun.h.
+IFF_MULTI_QUEUE: Final = 0x0100
+IFF_DETACH_QUEUE: Final = 0x0400
 IFF_VNET_HDR: Final = 0x4000
+TUNSETQUEUE: Final = 0x400454D9
 TUNSETOFFLOAD: Final = 0x400454D0
 TUN_F_CSUM: Final = 0x01
 TUN_F_TSO4: Final = 0x02
@@ -65,43 +76,65 @@ class Tap:
     offloads: PortOffloads
     """What the kernel understands. Before each frame stands a virtio header."""
 
-    def __init__(self, name: str, offloads: Offloads | None = None) -> None:
+    queues: tuple[int, ...]
+    """The descriptors to read, one for each worker; none: what `fileno` names is read, too."""
+
+    def __init__(self, name: str, offloads: Offloads | None = None, queues: int = 1) -> None:
         """Makes the device; ConfigError when the name is taken or we may not.
 
         It has of `offloads` (default: all) what the kernel knows; the rest is left out in there.
         """
         check_name(name)
-        flags = pytun.IFF_TAP | pytun.IFF_NO_PI | pytun.IFF_TUN_EXCL | IFF_VNET_HDR
-        try:
-            self._device = pytun.TunTapDevice(name=name, flags=flags)
-        except OSError as error:  # pytun.Error is one
-            raise _cannot_make(name, error) from error
-        os.set_inheritable(self._device.fileno(), False)
-        os.set_blocking(self._device.fileno(), False)
         self.name: str = name
-        self._is_open = True
-        self.offloads = _negotiate(self._device.fileno(), offloads or Offloads())
+        self._devices: list[Any] = []
+        try:
+            if queues == 1:
+                self._open(pytun.IFF_TUN_EXCL)
+            else:
+                self._open_queues(queues)
+        except OSError as error:  # pytun.Error is one
+            self.close()
+            raise _cannot_make(name, error) from error
+        numbers = [device.fileno() for device in self._devices]
+        self.queues = tuple(numbers[1:])
+        self.offloads = _negotiate(numbers[0], offloads or Offloads())
 
     def fileno(self) -> int:
         """The descriptor: a virtio header and one frame, without FCS, a read or write."""
-        number: int = self._device.fileno()
+        number: int = self._devices[0].fileno()
         return number
 
     def close(self) -> None:
         """Takes the device away; may be called twice. The driver has let go of it before."""
-        if self._is_open:
-            self._is_open = False
-            self._device.close()
+        while self._devices:
+            self._devices.pop().close()
+
+    def _open(self, flags: int) -> int:
+        """Opens a descriptor of the device."""
+        flags |= pytun.IFF_TAP | pytun.IFF_NO_PI | IFF_VNET_HDR
+        device = pytun.TunTapDevice(name=self.name, flags=flags)
+        self._devices.append(device)
+        number: int = device.fileno()
+        os.set_inheritable(number, False)
+        os.set_blocking(number, False)
+        return number
+
+    def _open_queues(self, count: int) -> None:
+        """Opens the one to write to, detached, and those to read."""
+        writer = self._open(pytun.IFF_TUN_EXCL | IFF_MULTI_QUEUE)
+        fcntl.ioctl(writer, TUNSETQUEUE, struct.pack("16xH22x", IFF_DETACH_QUEUE))
+        for _ in range(count):
+            self._open(IFF_MULTI_QUEUE)
 
 
-def open_tap(network: int, name: str | None, offloads: Offloads) -> Tap:
+def open_tap(network: int, name: str | None, offloads: Offloads, queues: int = 1) -> Tap:
     """A network's TAP by the wanted name, or by the first default one that is free."""
     if name is not None:
-        return Tap(name, offloads)
+        return Tap(name, offloads, queues)
     first: ConfigError | None = None
     for candidate in default_names(network):
         try:
-            return Tap(candidate, offloads)
+            return Tap(candidate, offloads, queues)
         except ConfigError as error:
             first = first or error
     assert first is not None

@@ -8,7 +8,13 @@ import click
 
 from l2mesh.cli.options import state_of, state_option
 from l2mesh.runtime.underlay import Listen, parse_listen
-from l2mesh.service.options import carrier_options, config_option, daemon_settings, log_level_option
+from l2mesh.service.options import (
+    carrier_options,
+    config_option,
+    daemon_settings,
+    log_level_option,
+    workers_option,
+)
 from l2mesh.wire.endpoint import Endpoint, parse_endpoint
 from planet.cli.options import DEFAULT_STATE, PREFIX, PROGRAM, argument
 
@@ -71,6 +77,7 @@ def _listen_values(
     help="Datagrams a second that are relayed for one node at most.  [default: 500000]",
 )
 @carrier_options()
+@workers_option()
 @log_level_option()
 @click.pass_context
 def serve(

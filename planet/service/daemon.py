@@ -124,6 +124,7 @@ class Daemon:
             "schema": "l2mesh.planet_status/1",
             "address": format_address(self.address),
             "engine": self.engine.name,
+            "workers": self.base.carrier.workers,
             "offloads": self.base.offloads.view(),
             "sessions": self.core.sessions,
             "relays": self.core.relays,

@@ -8,6 +8,7 @@ when it is done. The state directory is the first argument.
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,13 @@ class Ports:
     def __init__(self) -> None:
         self.ports: dict[int, Port] = {}
 
-    def attach_port(self, network: int, fd: int, offloads: PortOffloads | None = None) -> None:
+    def attach_port(
+        self,
+        network: int,
+        fd: int,
+        offloads: PortOffloads | None = None,
+        queues: Sequence[int] = (),
+    ) -> None:
         self.ports[network] = Port(fd, offloads)
 
     def detach_port(self, network: int) -> None:

@@ -37,14 +37,14 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 class Mesh:
     """192.0.2.1 is the planet, .2 the controller, .10, .20 ... the nodes or their NAT boxes.
 
-    `engine` is that of planet and nodes; a node's own option wins.
+    `engine` and `workers` are those of planet and nodes; a node's own options win.
     """
 
-    def __init__(self, lab: Lab, engine: str = "auto") -> None:
+    def __init__(self, lab: Lab, engine: str = "auto", *, workers: int = 1) -> None:
         self.lab = lab
-        self.engine = engine
+        self.carrier: dict[str, Any] = {"engine": engine, "workers": workers}
         self.wan = lab.switch("wan")
-        self.planet = Planet(self.on_wan("planet", 1), engine=engine)
+        self.planet = Planet(self.on_wan("planet", 1), **self.carrier)
         self.controller = Controller(self.on_wan("controller", 2), world=self.planet.world)
         self.nodes: dict[str, Node] = {}
         self.nats: dict[str, Nat] = {}
@@ -78,7 +78,7 @@ class Mesh:
 
     def node_on(self, host: Host, **options: Any) -> Node:
         """A node on a host that is connected already."""
-        node = Node(host, **{"world": self.planet.world, "engine": self.engine, **options})
+        node = Node(host, **{"world": self.planet.world, **self.carrier, **options})
         self.nodes[host.name] = node
         return node
 

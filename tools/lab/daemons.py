@@ -141,6 +141,7 @@ class Planet(Daemon):
         advertise: Sequence[str] | None = None,
         tls: Sequence[str] = (),
         engine: str = "auto",
+        workers: int = 1,
     ) -> None:
         """`advertise` and `tls` are `address:port` each.
 
@@ -155,6 +156,7 @@ class Planet(Daemon):
             self.endpoints = list(advertise)
         self.tls = list(tls)
         self.engine = engine
+        self.workers = workers
 
     @property
     def world(self) -> Path:
@@ -167,7 +169,7 @@ class Planet(Daemon):
 
     def daemon_arguments(self) -> list[Argument]:
         arguments: list[Argument] = ["serve", "--state", self.state, "--listen", self.listen]
-        arguments += ["--engine", self.engine]
+        arguments += ["--engine", self.engine, "--workers", str(self.workers)]
         for advertised in self.endpoints:
             arguments += ["--advertise", advertised]
         for further in self.tls:
@@ -230,6 +232,7 @@ class Node(Daemon):
         name: str = "node",
         listen: str = f"[::]:{UNDERLAY_PORT}",
         engine: str = "auto",
+        workers: int = 1,
         relay_only: bool = False,
     ) -> None:
         """Without `world` the machine's own `/etc/l2mesh/world` counts, if there is one."""
@@ -238,11 +241,13 @@ class Node(Daemon):
         self.world = world
         self.listen = listen
         self.engine = engine
+        self.workers = workers
         self.relay_only = relay_only
 
     def daemon_arguments(self) -> list[Argument]:
         arguments: list[Argument] = ["--state", self.state, "--socket", self.socket]
         arguments += ["--listen", self.listen, "--engine", self.engine]
+        arguments += ["--workers", str(self.workers)]
         if self.world is not None:
             arguments += ["--world", self.world]
         return [*arguments, "--relay-only"] if self.relay_only else arguments

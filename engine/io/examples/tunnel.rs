@@ -18,7 +18,7 @@ use l2mesh_core::random::System;
 use l2mesh_core::rights::Member;
 use l2mesh_core::{Endpoint, Engine, Path};
 use l2mesh_io::tap::{self, TapOffloads};
-use l2mesh_io::{Options, Runner};
+use l2mesh_io::{Options, PortFds, Runner};
 
 const NETWORK: u64 = 7;
 
@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options =
         Options { udp_gso: is_on("no-gso"), udp_gro: is_on("no-gro"), ..Options::default() };
     let engine = Engine::new(Bounds::default(), Box::new(System::default()));
-    let mut runner = Runner::start(engine, &[socket.as_raw_fd()], options)?;
+    let mut runner = Runner::start(engine, &[vec![socket.as_raw_fd()]], options)?;
     let limits = Limits { broadcast: None, multicast: None, ..Limits::default() };
     for command in [
         Command::OpenPort { network: NETWORK, own: member(side), mtu: 9000 },
@@ -88,7 +88,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     ] {
         runner.execute(command);
     }
-    runner.attach_port(NETWORK, device.as_raw_fd(), offloads)?;
+    let fds = PortFds { queues: &[device.as_raw_fd()], write: device.as_raw_fd() };
+    runner.attach_port(NETWORK, fds, offloads)?;
     println!("ready {offloads:?}");
     for _line in std::io::stdin().lines() {
         let totals = runner.ask(|engine, _| {

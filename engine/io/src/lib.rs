@@ -1,7 +1,8 @@
-//! The I/O of the native engine: TAP devices, UDP sockets and the thread between them.
+//! The I/O of the native engine: TAP devices, UDP sockets and the threads between them.
 //!
 //! * [`Runner`] is what the control plane sees: requests in, reports out;
-//! * `worker` is the thread, one for both directions, that takes everything to completion;
+//! * `worker` is a thread, one for both directions, that takes everything to completion;
+//! * `shared` is what several of them share: the engine behind its lock, and the reports;
 //! * `outlet` is where the engine puts what it gives out: datagrams into the `outbox`, which makes
 //!   trains of them, frames towards their ports, merged into super-frames;
 //! * `side` is the door for datagrams that the control plane carries;
@@ -17,13 +18,15 @@ pub mod forwarder;
 mod outbox;
 mod outlet;
 mod runner;
+mod shared;
 mod side;
 mod sys;
 pub mod tap;
 mod worker;
 
 pub use counters::IoCounters;
-pub use runner::{Report, Runner};
+pub use runner::{PortFds, Runner};
+pub use shared::Report;
 pub use sys::{EventFd, boot_clock};
 
 /// Kill switches: what the kernel may be asked to do for us. All on is what people run.

@@ -27,6 +27,9 @@ const ASIDE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Port {
     pub(crate) network: u64,
+    /// Where this worker reads frames, if it does.
+    pub(crate) queue: Option<RawFd>,
+    /// Where it writes them.
     pub(crate) fd: RawFd,
     /// The descriptor has a virtio header before each frame.
     pub(crate) has_vnet: bool,

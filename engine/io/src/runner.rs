@@ -1,259 +1,194 @@
-//! The engine on its thread, as the control plane sees it: requests in, reports out, no waiting.
+//! The engine on its threads, as the control plane sees it: requests in, reports out, no waiting.
 //!
-//! Two queues and two eventfds. Requests wake the worker; reports are bounded, and their eventfd is
-//! for the event loop of whoever reads them. Upcalls stay in the engine's own queues, which are
-//! fair, as long as there is no room for them here. No lock is held while anything is carried out.
+//! Each worker has an inbox with an eventfd; commands go to the first worker, in order. Reports are
+//! bounded, and their eventfd is for the event loop of whoever reads them. Upcalls stay in the
+//! engine's own queues, which are fair, as long as there is no room for them here.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
 use l2mesh_core::Engine;
 use l2mesh_core::command::Command;
 use l2mesh_core::offload::coalesce::Switches;
-use l2mesh_core::upcall::Upcall;
 
 use crate::Options;
 use crate::counters::{IoCounters, count};
 use crate::outlet::Port;
-use crate::sys::EventFd;
+use crate::shared::{Inbox, Report, Request, Shared};
+use crate::sys::boot_clock;
 use crate::tap::TapOffloads;
 use crate::worker::Worker;
 
-/// Reports that wait to be read.
-const REPORTS: usize = 256;
-/// Faults of ours after which the worker gives up.
+/// So many faults of ours within `PANICS_S` and a worker gives up.
 const MOST_PANICS: usize = 16;
+const PANICS_S: f64 = 60.0;
 
-type Call = Box<dyn FnOnce(&mut Engine, f64) + Send>;
-
-pub(crate) enum Request {
-    Execute(Command),
-    Call(Call),
-    Attach { port: Port, done: SyncSender<io::Result<()>> },
-    Detach { network: u64, done: SyncSender<()> },
-    Stop,
+/// The descriptors of one port, which stay their owner's.
+#[derive(Clone, Copy, Debug)]
+pub struct PortFds<'a> {
+    /// Read, by one worker each: at most as many as there are workers.
+    pub queues: &'a [RawFd],
+    /// Written, by all workers; it may be one of `queues`.
+    pub write: RawFd,
 }
 
-/// What the worker tells.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Report {
-    /// The engine's.
-    Upcall(Upcall),
-    /// The device of a port is gone: `code` is the error's number. Detach it.
-    PortLost {
-        /// Whose.
-        network: u64,
-        /// errno.
-        code: i32,
-    },
-    /// A fault of ours; what was at hand is lost, the worker goes on.
-    Panicked(String),
-    /// The worker is no more, and why.
-    Stopped(String),
-}
-
-/// What worker and control plane share.
+/// One worker as others see it.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) wake: EventFd,
-    pub(crate) counters: Arc<IoCounters>,
-    requests: Mutex<VecDeque<Request>>,
-    reports: Mutex<VecDeque<Report>>,
-    report_ready: EventFd,
-    /// Upcalls wait for room.
-    is_short: AtomicBool,
-    is_over: AtomicBool,
+struct Handle {
+    inbox: Arc<Inbox>,
+    counters: Arc<IoCounters>,
+    thread: Option<JoinHandle<bool>>,
 }
 
-impl std::fmt::Debug for Request {
-    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        to.write_str("<Request>")
-    }
-}
-
-/// The data behind a lock is whole between any two statements, so a panic elsewhere spoils nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Shared {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            wake: EventFd::new()?,
-            counters: Arc::default(),
-            requests: Mutex::default(),
-            reports: Mutex::default(),
-            report_ready: EventFd::new()?,
-            is_short: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
-        })
-    }
-
-    fn request(&self, request: Request) {
-        let mut requests = lock(&self.requests);
-        if self.is_over.load(Ordering::Acquire) {
-            return;
-        }
-        let was_empty = requests.is_empty();
-        requests.push_back(request);
-        drop(requests);
-        if was_empty {
-            self.wake.signal();
-        }
-    }
-
-    pub(crate) fn take_requests(&self) -> VecDeque<Request> {
-        std::mem::take(&mut *lock(&self.requests))
-    }
-
-    /// Whether an upcall could be reported.
-    pub(crate) fn has_room(&self) -> bool {
-        lock(&self.reports).len() < REPORTS
-    }
-
-    /// What is no upcall has room always; it is rare.
-    pub(crate) fn report(&self, report: Report) {
-        lock(&self.reports).push_back(report);
-        self.report_ready.signal();
-    }
-
-    /// As many upcalls as there is room for.
-    pub(crate) fn report_upcalls(&self, mut poll: impl FnMut() -> Option<Upcall>) {
-        let mut reports = lock(&self.reports);
-        while reports.len() < REPORTS {
-            let Some(upcall) = poll() else {
-                self.is_short.store(false, Ordering::Release);
-                drop(reports);
-                return self.report_ready.signal();
-            };
-            reports.push_back(Report::Upcall(upcall));
-        }
-        self.is_short.store(true, Ordering::Release);
-        drop(reports);
-        self.report_ready.signal();
-    }
-
-    /// Nothing is carried out any more; whoever waits for an answer learns it.
-    fn end(&self) {
-        let mut requests = lock(&self.requests);
-        self.is_over.store(true, Ordering::Release);
-        requests.clear();
-    }
-}
-
-/// A running engine. Dropping it stops the thread.
+/// A running engine. Dropping it stops the threads.
 #[derive(Debug)]
 pub struct Runner {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<Option<Engine>>>,
+    /// At least one.
+    workers: Vec<Handle>,
 }
 
 impl Runner {
-    /// Lets `engine` carry what comes from `sockets`: at most one UDP socket a family, bound and
-    /// non-blocking. They stay their owner's, and open until after `stop`.
+    /// Lets `engine` carry what comes from `groups`, one group of sockets for each worker: at most
+    /// one UDP socket a family, bound and non-blocking, those of all groups to the same port; and
+    /// the same side door in each, which the first worker reads. They stay their owner's, and open
+    /// until after `stop`.
     ///
     /// # Errors
-    /// A descriptor is no socket, or the system has no more of something.
-    pub fn start(engine: Engine, sockets: &[RawFd], options: Options) -> io::Result<Self> {
-        let shared = Arc::new(Shared::new()?);
-        let worker = Worker::new(engine, sockets, options, Arc::clone(&shared))?;
-        let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("l2mesh-worker".to_owned())
-            .spawn(move || work(worker, &theirs))?;
-        Ok(Self { shared, thread: Some(thread) })
+    /// A descriptor is no socket, there is no group, or the system has no more of something.
+    pub fn start(engine: Engine, groups: &[Vec<RawFd>], options: Options) -> io::Result<Self> {
+        if groups.is_empty() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let shared = Arc::new(Shared::new(engine)?);
+        let mut workers = Vec::with_capacity(groups.len());
+        for number in 0..groups.len() {
+            let inbox = Arc::new(Inbox::new()?);
+            let worker = Worker::new(number, groups, options, &shared, &inbox)?;
+            workers.push((inbox, worker));
+        }
+        let mut runner = Self { shared, workers: Vec::with_capacity(workers.len()) };
+        for (number, (inbox, worker)) in workers.into_iter().enumerate() {
+            let (shared, theirs) = (Arc::clone(&runner.shared), Arc::clone(&inbox));
+            let counters = worker.counters();
+            let thread = std::thread::Builder::new()
+                .name(format!("l2mesh-worker{number}"))
+                .spawn(move || work(worker, &shared, &theirs))?;
+            runner.workers.push(Handle { inbox, counters, thread: Some(thread) });
+        }
+        Ok(runner)
     }
 
     /// Carries out a command, after those before it.
     pub fn execute(&self, command: Command) {
-        self.shared.request(Request::Execute(command));
+        self.workers[0].inbox.request(Request::Execute(command));
     }
 
     /// Asks the engine something and waits for the answer, at most for one batch; None when the
-    /// worker is no more.
+    /// first worker is no more.
     pub fn ask<Answer: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Engine, f64) -> Answer + Send + 'static,
     ) -> Option<Answer> {
         let (answer, answered) = sync_channel(1);
-        let call: Call = Box::new(move |engine, now| {
+        self.workers[0].inbox.request(Request::Call(Box::new(move |engine, now| {
             let _ = answer.send(question(engine, now));
-        });
-        self.shared.request(Request::Call(call));
+        })));
         answered.recv().ok()
     }
 
-    /// Reads frames of `network` from `fd` and writes them to it. `fd` is non-blocking and stays
+    /// Reads frames of `network` from `fds` and writes them there. They are non-blocking and stay
     /// open until after `detach_port`; a port attached before is replaced. `offloads` are what
     /// `tap::set_offloads` gave; None: there is no virtio header.
     ///
     /// # Errors
-    /// The descriptor cannot be polled, or the worker is no more.
+    /// A descriptor cannot be polled, there are more queues than workers, or a worker is no more.
     pub fn attach_port(
         &self,
         network: u64,
-        fd: RawFd,
+        fds: PortFds<'_>,
         offloads: Option<TapOffloads>,
     ) -> io::Result<()> {
+        if fds.queues.len() > self.workers.len() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.detach_port(network);
+        self.shared.forget_lost(network);
         let known = offloads.unwrap_or(TapOffloads::NONE);
-        let port = Port {
-            network,
-            fd,
-            has_vnet: offloads.is_some(),
-            switches: Switches { tcp: known.tso, udp: known.uso },
-            is_lost: false,
-        };
-        let (done, is_done) = sync_channel(1);
-        self.shared.request(Request::Attach { port, done });
-        is_done.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+        for (number, worker) in self.workers.iter().enumerate() {
+            let port = Port {
+                network,
+                queue: fds.queues.get(number).copied(),
+                fd: fds.write,
+                has_vnet: offloads.is_some(),
+                switches: Switches { tcp: known.tso, udp: known.uso },
+                is_lost: false,
+            };
+            let (done, is_done) = sync_channel(1);
+            worker.inbox.request(Request::Attach { port, done });
+            let attached = is_done.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
+            if attached.is_err() {
+                self.detach_port(network);
+                return attached;
+            }
+        }
+        Ok(())
     }
 
-    /// Lets go of a network's descriptor: when this returns it may be closed.
+    /// Lets go of a network's descriptors: when this returns they may be closed.
     pub fn detach_port(&self, network: u64) {
-        let (done, is_done) = sync_channel(1);
-        self.shared.request(Request::Detach { network, done });
-        let _ = is_done.recv();
+        for worker in &self.workers {
+            let (done, is_done) = sync_channel(1);
+            worker.inbox.request(Request::Detach { network, done });
+            let _ = is_done.recv();
+        }
     }
 
     /// Becomes readable when there are reports; `poll_report` until there is none.
     #[must_use]
     pub fn report_fd(&self) -> RawFd {
-        self.shared.report_ready.fd()
+        self.shared.report_fd()
     }
 
     /// The oldest report. The descriptor is quiet again once there is none.
     #[must_use]
     pub fn poll_report(&self) -> Option<Report> {
-        let mut reports = lock(&self.shared.reports);
-        let report = reports.pop_front();
-        if report.is_none() {
-            self.shared.report_ready.clear();
-        }
-        drop(reports);
-        if report.is_none() && self.shared.is_short.swap(false, Ordering::AcqRel) {
-            self.shared.wake.signal();
+        let (report, is_short) = self.shared.poll_report();
+        if is_short {
+            self.workers[0].inbox.wake.signal();
         }
         report
     }
 
-    /// What the worker counted.
+    /// What the workers counted, all together.
     #[must_use]
     pub fn counters(&self) -> Vec<(String, u64)> {
-        self.shared.counters.totals()
+        let mut sums = BTreeMap::new();
+        for (name, total) in self.workers.iter().flat_map(|worker| worker.counters.totals()) {
+            *sums.entry(name).or_default() += total;
+        }
+        sums.into_iter().collect()
     }
 
-    /// Ends the thread and gives the engine back, if it has survived. Descriptors may then close.
+    /// Ends the threads and gives the engine back, if all have survived. Descriptors may then
+    /// close.
     pub fn stop(&mut self) -> Option<Engine> {
-        let thread = self.thread.take()?;
-        self.shared.request(Request::Stop);
-        thread.join().ok().flatten()
+        for worker in &self.workers {
+            worker.inbox.request(Request::Stop);
+        }
+        let mut is_whole = true;
+        for worker in &mut self.workers {
+            let thread = worker.thread.take()?;
+            is_whole &= thread.join().unwrap_or(false);
+        }
+        let engine = self.shared.take();
+        is_whole.then_some(engine)
     }
 }
 
@@ -263,35 +198,60 @@ impl Drop for Runner {
     }
 }
 
-fn work(mut worker: Worker, shared: &Shared) -> Option<Engine> {
-    let mut panics = 0;
+/// Runs a worker until it is stopped; whether nothing else ended it.
+fn work(mut worker: Worker, shared: &Shared, inbox: &Inbox) -> bool {
+    let counters = worker.counters();
+    let mut panics = VecDeque::new();
     let end = loop {
-        // The worker's parts stay within their bounds at every step; a panic can leave a frame
-        // half-way, never memory or keys in disorder.
+        // The worker's parts and the engine stay within their bounds at every step; a panic can
+        // leave a frame half-way, never memory or keys in disorder.
         match catch_unwind(AssertUnwindSafe(|| worker.run())) {
             Ok(Ok(())) => break None,
             Ok(Err(error)) => break Some(error.to_string()),
             Err(fault) => {
-                count(&shared.counters.worker_panics, 1);
+                count(&counters.worker_panics, 1);
                 let message = message_of(&*fault);
-                panics += 1;
                 let recovered = catch_unwind(AssertUnwindSafe(|| worker.recover()));
-                if panics >= MOST_PANICS || recovered.is_err() {
+                if is_too_often(&mut panics, boot_clock()) || recovered.is_err() {
                     break Some(message);
                 }
                 shared.report(Report::Panicked(message));
             }
         }
     };
-    shared.end();
+    inbox.end();
+    let is_whole = end.is_none();
     if let Some(why) = end {
         shared.report(Report::Stopped(why));
-        return None;
     }
-    Some(worker.into_engine())
+    is_whole
+}
+
+/// Whether with a panic `now` there were too many of late.
+fn is_too_often(panics: &mut VecDeque<f64>, now: f64) -> bool {
+    panics.push_back(now);
+    while panics.front().is_some_and(|then| now - then >= PANICS_S) {
+        panics.pop_front();
+    }
+    panics.len() >= MOST_PANICS
 }
 
 fn message_of(fault: &(dyn Any + Send)) -> String {
     let text = fault.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| fault.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_count_together_within_a_minute_alone() {
+        let mut panics = VecDeque::new();
+        assert!((0..40).all(|n| !is_too_often(&mut panics, f64::from(n) * 4.0)));
+        let before = panics.len();
+        let answers: Vec<bool> = (0..4).map(|_| is_too_often(&mut panics, 157.0)).collect();
+        assert_eq!((before, answers), (15, vec![true; 4]));
+        assert!(!is_too_often(&mut panics, 217.0));
+    }
 }

@@ -1,5 +1,9 @@
 //! The thread that carries frames: it waits, and then takes each frame and datagram all the way.
 //!
+//! Each worker has sockets, a queue of every port, an outbox and buffers of its own; the engine is
+//! everybody's (`shared`). The kernel gives all datagrams of one source to one socket, and all frames
+//! of one flow to one queue, so a flow has one worker in each direction and keeps its order.
+//!
 //! One wake: requests first; then the ports, so that their queues, which drop, stay short; then the
 //! sockets, whose datagrams are opened where they were received and written from there; then what
 //! waits to be sent; then time, and what is to be told. While a socket is full the ports are not
@@ -9,7 +13,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use l2mesh_core::Engine;
+use l2mesh_core::Endpoint;
 use l2mesh_core::offload::virtio;
 use l2mesh_core::sink::{FrameMeta, MAX_TRAIN};
 
@@ -17,7 +21,7 @@ use crate::Options;
 use crate::counters::{IoCounters, count};
 use crate::outbox::{Outbox, Sent};
 use crate::outlet::{Outlet, Port};
-use crate::runner::{Report, Request, Shared};
+use crate::shared::{Inbox, Request, Shared};
 use crate::side::SideDoor;
 use crate::sys::{self, Epoll, Ready, Receiving, boot_clock};
 use crate::tap::{self, FrameBuffer};
@@ -48,60 +52,74 @@ const PORT: u64 = 2 << 32;
 
 pub(crate) struct Worker {
     epoll: Epoll,
-    engine: Engine,
     outlet: Outlet,
     receiving: Receiving,
     frame: FrameBuffer,
+    /// Those that it reads.
     sockets: Vec<RawFd>,
     /// What each socket's buffer had no room for so far.
     overflow: Vec<u32>,
     shared: Arc<Shared>,
+    inbox: Arc<Inbox>,
     counters: Arc<IoCounters>,
     options: Options,
+    /// How many share the engine.
+    workers: usize,
     /// The last receipt brought merged runs.
     is_large: bool,
     is_blocked: bool,
     is_stopped: bool,
     now: f64,
+    /// When the engine's tables age.
+    due: Option<f64>,
 }
 
 impl Worker {
+    /// Worker `number` of those that share an engine; `groups` are the sockets of all.
     pub(crate) fn new(
-        engine: Engine,
-        sockets: &[RawFd],
+        number: usize,
+        groups: &[Vec<RawFd>],
         options: Options,
-        shared: Arc<Shared>,
+        shared: &Arc<Shared>,
+        inbox: &Arc<Inbox>,
     ) -> io::Result<Self> {
-        let counters = Arc::clone(&shared.counters);
-        let mut outbox = Outbox::new(sockets, Arc::clone(&counters))?;
+        let counters = Arc::new(IoCounters::default());
+        let group = &groups[number];
+        let mut outbox = Outbox::new(group, Arc::clone(&counters))?;
         outbox.udp_gso = options.udp_gso;
+        let door = outbox.door().map(|door| door.fd);
+        let is_read = |fd: &RawFd| number == 0 || Some(*fd) != door;
+        let sockets: Vec<RawFd> = group.iter().copied().filter(is_read).collect();
         let epoll = Epoll::new()?;
-        epoll.add(shared.wake.fd(), WAKE, libc::EPOLLIN)?;
+        epoll.add(inbox.wake.fd(), WAKE, libc::EPOLLIN)?;
         for (index, &fd) in sockets.iter().enumerate() {
             prepare_socket(fd, options);
             epoll.add(fd, SOCKET | index as u64, libc::EPOLLIN)?;
         }
         Ok(Self {
             epoll,
-            engine,
             outlet: Outlet::new(outbox, Arc::clone(&counters)),
             receiving: Receiving::new(SLOTS, SLOT_BYTES),
             frame: FrameBuffer::new(),
-            sockets: sockets.to_vec(),
             overflow: vec![0; sockets.len()],
-            shared,
+            sockets,
+            shared: Arc::clone(shared),
+            inbox: Arc::clone(inbox),
             counters,
             options,
+            workers: groups.len(),
             is_large: false,
             is_blocked: false,
             is_stopped: false,
             now: boot_clock(),
+            due: None,
         })
     }
 
     /// Runs until stopped.
     pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
+        self.due = self.shared.settle(self.now);
         while !self.is_stopped {
             let sleep = self.sleep_milliseconds();
             self.epoll.wait(sleep, &mut ready)?;
@@ -112,19 +130,15 @@ impl Worker {
 
     /// Makes ready for another `run` after a panic: what was at hand is lost.
     pub(crate) fn recover(&mut self) {
-        self.outlet.write_frames(&self.receiving);
-        self.engine.end_batch(&mut self.outlet);
+        self.write_frames();
     }
 
-    pub(crate) fn into_engine(self) -> Engine {
-        self.engine
+    pub(crate) fn counters(&self) -> Arc<IoCounters> {
+        Arc::clone(&self.counters)
     }
 
     fn sleep_milliseconds(&self) -> i32 {
-        if self.engine.has_upcall() && self.shared.has_room() {
-            return 0;
-        }
-        let due = self.engine.next_timeout().unwrap_or(f64::INFINITY) - self.now;
+        let due = self.due.unwrap_or(f64::INFINITY) - self.now;
         let seconds = due.clamp(0.0, LONGEST_SLEEP_S);
         // rounded up, or the last millisecond would be spent in turning round
         (seconds * 1000.0).ceil() as i32
@@ -135,7 +149,7 @@ impl Worker {
         self.now = boot_clock();
         self.outlet.outbox.now = self.now;
         if ready.iter().any(|one| one.token == WAKE) {
-            self.shared.wake.clear();
+            self.inbox.wake.clear();
             self.carry_out_requests();
         }
         for one in ready.iter().filter(|one| one.token & PORT != 0) {
@@ -150,17 +164,15 @@ impl Worker {
             }
         }
         self.send()?;
-        if self.engine.next_timeout().is_some_and(|due| due <= self.now) {
-            self.engine.timeout(self.now);
-        }
-        self.report();
+        self.report_lost();
+        self.due = self.shared.settle(self.now);
         Ok(())
     }
 
     // --- from the ports -------------------------------------------------------------------------
 
     fn read_port(&mut self, fd: RawFd) {
-        let Some(index) = self.outlet.ports.iter().position(|port| port.fd == fd) else {
+        let Some(index) = self.outlet.ports.iter().position(|port| port.queue == Some(fd)) else {
             return;
         };
         let Port { network, has_vnet, is_lost, .. } = self.outlet.ports[index];
@@ -188,7 +200,10 @@ impl Worker {
                 continue;
             };
             count(&self.counters.tap_super_frames_in, u64::from(meta.gso.is_some()));
-            self.engine.frame(network, frame, meta, self.now, &mut self.outlet);
+            let outlet = &mut self.outlet;
+            self.shared.with(self.now, |engine, now| {
+                engine.frame(network, frame, meta, now, outlet);
+            });
             if self.outlet.outbox.has_enough() && self.outlet.outbox.flush() == Sent::Blocked {
                 return;
             }
@@ -198,7 +213,7 @@ impl Worker {
     fn read_failed(&mut self, index: usize, error: &io::Error) {
         self.counters.error("port_read", error);
         if tap::is_gone(error) {
-            let _ = self.epoll.remove(self.outlet.ports[index].fd);
+            self.leave(self.outlet.ports[index]);
             self.outlet.lose(index, error.raw_os_error().unwrap_or(0));
         }
     }
@@ -238,12 +253,26 @@ impl Worker {
             }
             let Some(source) = received.source else { continue };
             self.outlet.buffer = slot as u32;
-            let train = &mut self.receiving.slot_mut(slot)[..received.length];
-            self.engine.datagrams(train, received.stride, source, self.now, &mut self.outlet);
+            self.open(slot, received.length, received.stride, source);
         }
         self.is_large = bytes > LARGE_BYTES * filled;
-        self.outlet.write_frames(&self.receiving);
-        self.engine.end_batch(&mut self.outlet);
+        self.write_frames();
+    }
+
+    /// What a slot holds: datagrams of `stride` bytes each.
+    fn open(&mut self, slot: usize, length: usize, stride: usize, source: Endpoint) {
+        let train = &mut self.receiving.slot_mut(slot)[..length];
+        let outlet = &mut self.outlet;
+        self.shared.with(self.now, |engine, now| {
+            engine.datagrams(train, stride, source, now, outlet);
+        });
+    }
+
+    /// Ends a batch.
+    fn write_frames(&mut self) {
+        let outlet = &mut self.outlet;
+        outlet.write_frames(&self.receiving);
+        self.shared.with(self.now, |engine, _| engine.end_batch(outlet));
     }
 
     /// What came over streams, one by one: each lies in a receive buffer while it is opened.
@@ -260,10 +289,8 @@ impl Worker {
             };
             count(&self.counters.stream_datagrams_in, 1);
             self.outlet.buffer = 0;
-            let datagram = &mut self.receiving.slot_mut(0)[..length];
-            self.engine.datagrams(datagram, 0, source, self.now, &mut self.outlet);
-            self.outlet.write_frames(&self.receiving);
-            self.engine.end_batch(&mut self.outlet);
+            self.open(0, length, 0, source);
+            self.write_frames();
         }
     }
 
@@ -279,7 +306,9 @@ impl Worker {
         self.is_blocked = is_blocked;
         let interest = if is_blocked { 0 } else { libc::EPOLLIN };
         for port in self.outlet.ports.iter().filter(|port| !port.is_lost) {
-            self.epoll.modify(port.fd, PORT | port.fd as u64, interest)?;
+            if let Some(queue) = port.queue {
+                self.epoll.modify(queue, PORT | queue as u64, interest)?;
+            }
         }
         let full = self.outlet.outbox.full();
         for (index, &fd) in self.sockets.iter().enumerate() {
@@ -289,30 +318,32 @@ impl Worker {
         Ok(())
     }
 
-    fn report(&mut self) {
-        for (network, code) in self.outlet.lost.drain(..) {
-            if let Some(port) = self.outlet.ports.iter().find(|port| port.network == network) {
-                let _ = self.epoll.remove(port.fd);
+    fn report_lost(&mut self) {
+        while let Some((network, code)) = self.outlet.lost.pop() {
+            if let Some(&port) = self.outlet.ports.iter().find(|port| port.network == network) {
+                self.leave(port);
             }
-            self.shared.report(Report::PortLost { network, code });
-        }
-        if self.engine.has_upcall() {
-            let engine = &mut self.engine;
-            self.shared.report_upcalls(|| engine.poll_upcall());
+            self.shared.report_lost(network, code);
         }
     }
 
     // --- requests -------------------------------------------------------------------------------
 
     fn carry_out_requests(&mut self) {
-        for request in self.shared.take_requests() {
+        for request in self.inbox.take() {
             match request {
                 Request::Execute(command) => {
-                    self.engine.execute(command, self.now, &mut self.outlet);
+                    let Self { outlet, workers, .. } = self;
+                    self.shared.with(self.now, |engine, now| {
+                        engine.execute(command, now, outlet);
+                        // what waited for a key leaves before another worker sends what follows
+                        if *workers > 1 {
+                            outlet.outbox.flush();
+                        }
+                    });
                 }
-                Request::Call(call) => call(&mut self.engine, self.now),
+                Request::Call(call) => self.shared.with(self.now, call),
                 Request::Attach { port, done } => {
-                    self.detach(port.network);
                     let _ = done.send(self.attach(port));
                 }
                 Request::Detach { network, done } => {
@@ -323,15 +354,16 @@ impl Worker {
             }
         }
         // frames of ours, which a command may have asked for
-        self.outlet.write_frames(&self.receiving);
-        self.engine.end_batch(&mut self.outlet);
+        self.write_frames();
     }
 
     fn attach(&mut self, mut port: Port) -> io::Result<()> {
         port.switches.tcp &= self.options.tap_tso;
         port.switches.udp &= self.options.tap_uso;
         let interest = if self.is_blocked { 0 } else { libc::EPOLLIN };
-        self.epoll.add(port.fd, PORT | port.fd as u64, interest)?;
+        if let Some(queue) = port.queue {
+            self.epoll.add(queue, PORT | queue as u64, interest)?;
+        }
         self.outlet.ports.push(port);
         Ok(())
     }
@@ -339,8 +371,14 @@ impl Worker {
     fn detach(&mut self, network: u64) {
         if let Some(index) = self.outlet.ports.iter().position(|port| port.network == network) {
             let port = self.outlet.ports.swap_remove(index);
-            // a descriptor that is gone has left already
-            let _ = self.epoll.remove(port.fd);
+            self.leave(port);
+        }
+    }
+
+    /// Reads a port's queue no more. A descriptor that is gone has left already.
+    fn leave(&self, port: Port) {
+        if let Some(queue) = port.queue {
+            let _ = self.epoll.remove(queue);
         }
     }
 }

@@ -14,7 +14,7 @@ fn start() -> (Runner, UdpSocket) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_nonblocking(true).unwrap();
     let engine = Engine::new(Bounds::default(), Box::new(System::default()));
-    let runner = Runner::start(engine, &[socket.as_raw_fd()], Options::default());
+    let runner = Runner::start(engine, &[vec![socket.as_raw_fd()]], Options::default());
     (runner.unwrap(), socket)
 }
 

@@ -1,11 +1,11 @@
-//! The class `Runner`: an engine on its own thread, with descriptors that Python opened.
+//! The class `Runner`: an engine on its own threads, with descriptors that Python opened.
 
 use std::os::fd::RawFd;
 use std::sync::{Mutex, PoisonError};
 
 use l2mesh_core::peers::Activity;
 use l2mesh_io::tap::TapOffloads;
-use l2mesh_io::{Options, Report};
+use l2mesh_io::{Options, PortFds, Report};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
@@ -45,14 +45,14 @@ impl Runner {
 #[pymethods]
 impl Runner {
     #[new]
-    #[pyo3(signature = (engine, sockets, *, tap_tso, tap_uso, udp_gso, udp_gro))]
+    #[pyo3(signature = (engine, groups, *, tap_tso, tap_uso, udp_gso, udp_gro))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "switches")]
     #[allow(clippy::similar_names, reason = "the names of the offloads")]
     #[allow(clippy::needless_pass_by_value, reason = "made from a list")]
     fn new(
         py: Python<'_>,
         engine: &Engine,
-        sockets: Vec<RawFd>,
+        groups: Vec<Vec<RawFd>>,
         tap_tso: bool,
         tap_uso: bool,
         udp_gso: bool,
@@ -60,7 +60,7 @@ impl Runner {
     ) -> PyResult<Self> {
         let engine = engine.take(py);
         let options = Options { tap_tso, tap_uso, udp_gso, udp_gro };
-        let runner = py.detach(|| l2mesh_io::Runner::start(engine, &sockets, options))?;
+        let runner = py.detach(|| l2mesh_io::Runner::start(engine, &groups, options))?;
         Ok(Self { runner: Mutex::new(runner) })
     }
 
@@ -70,15 +70,18 @@ impl Runner {
         Ok(())
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "made from a list")]
     fn attach_port(
         &self,
         py: Python<'_>,
         network: u64,
-        fd: RawFd,
+        queues: Vec<RawFd>,
+        write: RawFd,
         offloads: Option<(bool, bool, bool)>,
     ) -> PyResult<()> {
         let offloads = offloads.map(|(checksum, tso, uso)| TapOffloads { checksum, tso, uso });
-        Ok(self.with(py, |runner| runner.attach_port(network, fd, offloads))?)
+        let fds = PortFds { queues: &queues, write };
+        Ok(self.with(py, |runner| runner.attach_port(network, fds, offloads))?)
     }
 
     fn detach_port(&self, py: Python<'_>, network: u64) {

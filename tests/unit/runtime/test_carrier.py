@@ -9,6 +9,7 @@ from l2mesh.crypto import SodiumCrypto
 from l2mesh.errors import ConfigError
 from l2mesh.runtime import keylog
 from l2mesh.runtime.carrier import SLOW_ENGINE, Carrier
+from l2mesh.runtime.workers import default_workers
 
 CRYPTO = SodiumCrypto()
 
@@ -30,6 +31,20 @@ def test_native_engine_has_nothing_to_say() -> None:
     for choice in ("auto", "native"):
         carrier = Carrier(choice, CRYPTO)
         assert carrier.engine.name == "native" and carrier.health() == []
+
+
+def test_only_the_native_engine_has_several_workers() -> None:
+    pytest.importorskip("l2mesh.datapath.native", reason="the native engine is not built")
+    assert Carrier("native", CRYPTO, workers=3).workers == 3
+    assert Carrier("reference", CRYPTO, workers=3).workers == 1
+
+
+@pytest.mark.parametrize(("processors", "workers"), [(1, 1), (2, 1), (3, 1), (4, 2), (64, 4)])
+def test_half_of_the_processors_carry_frames(
+    monkeypatch: pytest.MonkeyPatch, processors: int, workers: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(processors)))
+    assert default_workers() == workers
 
 
 @pytest.mark.usefixtures("not_built")

@@ -1,4 +1,4 @@
-"""The native engine's thread carries datagrams; the event loop keeps the core's time."""
+"""The native engine's threads carry datagrams; the event loop keeps the core's time."""
 
 import asyncio
 import os
@@ -71,7 +71,7 @@ async def test_an_engine_that_has_ended_is_told_and_a_fault_is_not() -> None:
     driver.on_broken = told.append
     try:
         driver._on_reports()
-        assert told == ["the engine's thread has ended: injected"]
+        assert told == ["a thread of the engine has ended: injected"]
         assert driver.counters()["internal_errors"] == 2
     finally:
         driver.close()

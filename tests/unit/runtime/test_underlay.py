@@ -43,6 +43,50 @@ def test_peer_of_either_family_has_its_own_spelling(both: Underlay, host: str) -
     assert (datagram, source[:2]) == (b"hello", (host, both.port))
 
 
+def test_each_worker_has_sockets_on_the_one_port() -> None:
+    underlay = Underlay(Listen("::", 0), workers=3)
+    try:
+        families = [[sock.family for sock in group] for group in underlay.groups]
+        assert families == [[socket.AF_INET6, socket.AF_INET]] * 3
+        ports = {sock.getsockname()[1] for group in underlay.groups for sock in group}
+        assert ports == {underlay.port}
+        assert underlay.sockets is underlay.groups[0]
+    finally:
+        underlay.close()
+    assert all(sock.fileno() < 0 for group in underlay.groups for sock in group)
+
+
+def test_a_source_always_comes_to_the_same_worker() -> None:
+    underlay = Underlay(Listen("127.0.0.1", 0), workers=2)
+    workers = [group[0] for group in underlay.groups]
+    peers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(12)]
+    came: dict[tuple[str, int], set[int]] = {}
+    try:
+        for _ in range(3):
+            for peer in peers:
+                peer.sendto(b"x", ("127.0.0.1", underlay.port))
+                ready, _, _ = select.select(workers, [], [], 5)
+                (worker,) = ready
+                source = worker.recvfrom(10)[1]
+                came.setdefault(source, set()).add(workers.index(worker))
+    finally:
+        for peer in peers:
+            peer.close()
+        underlay.close()
+    assert len(came) == len(peers) and all(len(each) == 1 for each in came.values())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_port_with_several_sockets_is_still_nobody_elses(workers: int, others: int) -> None:
+    first = Underlay(Listen("::", 0), workers=workers)
+    try:
+        with pytest.raises(ConfigError, match="the port is in use"):
+            Underlay(Listen("::", first.port), workers=others)
+    finally:
+        first.close()
+
+
 def test_ipv4_serves_where_there_is_no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
     make = socket.socket
 

@@ -95,7 +95,8 @@ class FakeDaemon:
     def __init__(self) -> None:
         self.node = FakeNode()
         self.engine = FakeEngine(NETWORK)
-        self.base = SimpleNamespace(offloads=Offloads.without(["udp_gro"]))
+        carrier = SimpleNamespace(workers=2)
+        self.base = SimpleNamespace(offloads=Offloads.without(["udp_gro"]), carrier=carrier)
         self.driver = SimpleNamespace(counters=lambda: {"underlay_send_emsgsize": 3})
         self.names: dict[int, str] = {}
         self.problems: dict[int, str] = {}

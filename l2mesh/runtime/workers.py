@@ -1,0 +1,18 @@
+"""How many threads carry frames."""
+
+import os
+from typing import Final
+
+__all__ = ["MAX_WORKERS", "default_workers"]
+
+MAX_WORKERS: Final = 8
+"""More would wait for each other."""
+_DEFAULT_WORKERS: Final = 4
+
+
+def default_workers() -> int:
+    """One for every two processors that we may use, four at most.
+
+    The other half is for those whose frames they are: the kernel and programs of this host.
+    """
+    return max(1, min(_DEFAULT_WORKERS, len(os.sched_getaffinity(0)) // 2))
