@@ -68,7 +68,18 @@ def set_options(context: click.Context, network: str, options: tuple[str, ...]) 
     show(context, answer, [_network_line(answer)])
 
 
-COMMANDS: Final = (join, leave, set_options)
+@click.command("relay-only")
+@click.argument("choice", type=click.Choice(["on", "off"]))
+@output_option()
+@click.pass_context
+def relay_only(context: click.Context, choice: str) -> None:
+    """Use relays alone until told otherwise, or direct paths again."""
+    answer = ask(context, "relay_only", on=choice == "on")
+    now = "relays alone are used" if answer["relay_only"] else "direct paths are used"
+    show(context, answer, [now])
+
+
+COMMANDS: Final = (join, leave, set_options, relay_only)
 
 
 def _network_line(network: dict[str, Any]) -> str:

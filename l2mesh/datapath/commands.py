@@ -29,6 +29,7 @@ __all__ = [
     "RemoveSession",
     "SendControl",
     "SendDatagram",
+    "SendTwice",
     "SetBlocked",
     "SetGroups",
     "SetGuard",
@@ -114,6 +115,22 @@ class SetPath:
     peer: bytes
     path: Path | None
     size: int = 1472
+
+
+@dataclass(frozen=True, slots=True)
+class SendTwice:
+    """For `seconds` from now send each datagram with frames of ``peer`` by ``path``, too.
+
+    At most ``budget`` bytes, in place of what was asked before; None: no longer. Frames are cut to
+    what both paths carry: ``size`` is that of ``path``, as in `SetPath`. Copies leave singly behind
+    the datagrams of their frame; a path that `SetPath` makes the first one is none for copies.
+    """
+
+    peer: bytes
+    path: Path | None
+    size: int = 1472
+    seconds: float = 1.0
+    budget: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +385,7 @@ Command: TypeAlias = (
     | RemoveSend
     | RemoveSession
     | SetPath
+    | SendTwice
     | AddRelayLeg
     | RemoveRelayLeg
     | SetRelay

@@ -84,7 +84,7 @@ class Calls(Part):
 
     def receive(self, peer: Peer, call: Call, now: float) -> None:
         """The peer begins to look for us. Strangers are not listened to."""
-        if not self.core.settings.direct or not self.core.knows(peer) or peer.paths.is_direct:
+        if not self.core.direct or not self.core.knows(peer) or peer.paths.is_direct:
             return
         state = self._states.setdefault(peer.fingerprint, _State(None))
         if now < state.heard_at + HEARD_S:

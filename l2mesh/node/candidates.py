@@ -63,7 +63,7 @@ class Candidates(Part):
     def offer(self, peer: Peer, now: float) -> None:
         """Tell an accepted peer our endpoints, once for each change of them."""
         ours = self.ours()
-        if not self.core.settings.direct or not ours or not peer.is_live:
+        if not self.core.direct or not ours or not peer.is_live:
             return
         if self.planets.is_planet(peer.fingerprint) or self.told.get(peer.fingerprint) == ours:
             return
@@ -72,7 +72,7 @@ class Candidates(Part):
 
     def receive(self, peer: Peer, message: CandidatesMessage, now: float) -> None:
         """A peer says where it can be reached. Strangers are not listened to."""
-        if not self.core.settings.direct or not self.core.knows(peer):
+        if not self.core.direct or not self.core.knows(peer):
             return
         endpoints = [each for each in message.parsed() if self.is_acceptable(each)]
         peer.paths.add_candidates(endpoints, Kind.TOLD, now)
@@ -94,7 +94,7 @@ class Candidates(Part):
 
     def peer_added(self, peer: Peer, now: float) -> None:
         endpoint = self.remembered.get(peer.fingerprint)
-        if endpoint is not None and self.core.settings.direct and self.is_acceptable(endpoint):
+        if endpoint is not None and self.core.direct and self.is_acceptable(endpoint):
             peer.paths.add_candidates([endpoint], Kind.REMEMBERED, now)
 
     def session_lost(self, peer: Peer, now: float) -> None:
@@ -123,6 +123,13 @@ class Candidates(Part):
             peer.paths.add_candidates([], Kind.TOLD, now, again=True)
             self.core.touch(peer, now)
         self.offer_all(now)
+
+    def direct_changed(self, now: float) -> None:
+        """Endpoints are offered anew when they are of use again."""
+        self.told.clear()
+        for peer in list(self.core.peers.values()):
+            if self.core.knows(peer):
+                self.offer(peer, now)
 
     def next_timeout(self) -> float | None:
         return self._save_at

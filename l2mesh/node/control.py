@@ -84,6 +84,8 @@ def _receive_record(
 ) -> None:
     match record:
         case Probe(nonce):
+            if not peer.paths.may_answer(upcall.path):
+                return
             observed = None if is_detour(upcall.path) else upcall.path.endpoint
             payload = encode_records([ProbeReply(nonce, observed)])
             core.emit(SendControl(peer.fingerprint, upcall.session, payload, upcall.path))

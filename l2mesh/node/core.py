@@ -87,6 +87,8 @@ class Core:
     """Asked before a stranger's INIT makes a peer; None: everybody up to the limit."""
     local_endpoints: tuple[Endpoint, ...] = ()
     is_closing: bool = False
+    direct: bool = field(init=False)
+    """Whether direct paths are used and offered now."""
     handlers: dict[type, Handler] = field(default_factory=dict)
     initiations: dict[int, bytes] = field(default_factory=dict)
     """Handshake number -> peer, to find whom a RESPONSE or COOKIE is for."""
@@ -102,6 +104,7 @@ class Core:
     def __post_init__(self) -> None:
         self.indices = IndexAllocator(self.settings.random)
         self.pings = Pings(self.settings.random)
+        self.direct = self.settings.direct
 
     # --- parts ----------------------------------------------------------------------------------
 
@@ -174,6 +177,18 @@ class Core:
             self.local_endpoints = endpoints
             for part in self.parts:
                 part.local_endpoints_changed(now)
+
+    def set_direct(self, direct: bool, now: float) -> None:  # noqa: FBT001 - its only matter
+        """Use and offer direct paths from now on, or relays alone, as ``--relay-only`` says."""
+        if direct == self.direct:
+            return
+        self.direct = direct
+        for peer in list(self.peers.values()):
+            if not peer.is_planet:
+                peer.paths.set_direct(direct, now)
+                self.touch(peer, now)
+        for part in self.parts:
+            part.direct_changed(now)
 
     # --- for parts and handlers -----------------------------------------------------------------
 
@@ -310,9 +325,10 @@ class Core:
             indices=self.indices,
             next_id=self.next_session,
         )
-        direct = settings.direct or role is Role.PLANET  # planets know our address in any case
+        is_planet = role is Role.PLANET  # planets know our address in any case
+        direct = self.direct or is_planet
         paths = PathSet(random=settings.random, limiter=self.limiter, direct=direct)
-        return Peer(public=public, sessions=sessions, paths=paths, since=now)
+        return Peer(public, sessions, paths, since=now, is_planet=is_planet)
 
     def _tick(self, peer: Peer, now: float) -> None:
         activity = self.settings.activity(peer.fingerprint)

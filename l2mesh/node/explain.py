@@ -83,7 +83,7 @@ def _summary(
         return "the planet answers"
     if peer.paths.is_direct:
         return "direct: no planet sees this traffic"
-    if not node.core.settings.direct:
+    if not node.core.direct:
         return "relayed, as --relay-only wants it"
     return f"relayed: {_why_relayed(reports, told)}"
 

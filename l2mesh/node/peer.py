@@ -28,6 +28,8 @@ class Peer:
     paths: PathSet
     since: float
     """When it was added."""
+    is_planet: bool = False
+    """We address it as a planet."""
     channels: dict[int, Channel] = field(default_factory=dict)
     """One for each session that is live."""
     waiting: deque[tuple[int, bytes]] = field(default_factory=deque)

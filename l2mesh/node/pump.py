@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from l2mesh.datapath.interface import Path, SendDatagram, SetPath
+from l2mesh.datapath.interface import Path, SendDatagram, SendTwice, SetPath
 from l2mesh.node import control
 from l2mesh.node.peer import Peer
-from l2mesh.path.outputs import PathChanged, PeerSilent, SendProbe, SizeChanged
+from l2mesh.path.outputs import PathChanged, PeerSilent, SendCopies, SendProbe, SizeChanged
+from l2mesh.path.redundancy import COPIES_BYTES, COPIES_S
 from l2mesh.session.outputs import (
     ConnectFailed,
     SendHandshake,
@@ -74,6 +75,8 @@ def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
                     channel.path_changed()
                 for part in core.parts:
                     part.path_changed(peer, now)
+            case SendCopies(path, size):
+                core.emit(SendTwice(peer.fingerprint, path, size, COPIES_S, COPIES_BYTES))
             case PeerSilent():
                 peer.sessions.restart(now)
     while (path := peer.paths.poll_doubted()) is not None:

@@ -223,6 +223,8 @@ class CandidateTable:
     def get_or_see(self, path: Path, now: float, *, direct: bool) -> Candidate | None:
         """The candidate of a path by which something authentic came; None if it is not for us."""
         candidate = self.get(path)
+        if candidate is not None and candidate.is_direct and not direct:
+            return None
         if candidate is None and not path.relay and direct:
             kind = Kind.STREAM if is_stream(path.endpoint) else Kind.SEEN
             candidate = self.add(path, kind, now)

@@ -82,6 +82,11 @@ class Heartbeat:
         return sum(self._lost) / len(self._lost) if self._lost else 0.0
 
     @property
+    def is_lossy(self) -> bool:
+        """Whether so many heartbeats are lost that some missing answers say nothing."""
+        return self.loss > _LOSSY
+
+    @property
     def pace_s(self) -> float:
         """Seconds between two heartbeats, as things are."""
         if not self.is_flowing and not self.is_elsewhere():
@@ -108,7 +113,7 @@ class Heartbeat:
         """
         if not self.is_flowing or self.waiting_since is None or self.unanswered < _DOUBT_BEATS:
             return None
-        if self.loss > _LOSSY:
+        if self.is_lossy:
             return None
         slack_s = DOUBT_S / 3 if self.is_elsewhere() else 2 * DOUBT_S / 3
         patience_s = max(slack_s + DOUBT_S / 3, 2 * (rtt_s or 0.0) + slack_s)

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from l2mesh.datapath.interface import Path
 
-__all__ = ["PathChanged", "PathOutput", "PeerSilent", "SendProbe", "SizeChanged"]
+__all__ = ["PathChanged", "PathOutput", "PeerSilent", "SendCopies", "SendProbe", "SizeChanged"]
 
 
 class SendProbe(NamedTuple):
@@ -37,8 +37,18 @@ class SizeChanged(NamedTuple):
     size: int
 
 
+class SendCopies(NamedTuple):
+    """For a moment what goes to the peer goes by ``path`` as well.
+
+    ``size`` is the largest datagram there in bytes, without a RELAY header.
+    """
+
+    path: Path
+    size: int
+
+
 class PeerSilent(NamedTuple):
     """No path answers: the peer is gone, or it has lost the session. Begin a new one."""
 
 
-PathOutput: TypeAlias = SendProbe | PathChanged | SizeChanged | PeerSilent
+PathOutput: TypeAlias = SendProbe | PathChanged | SizeChanged | SendCopies | PeerSilent

@@ -27,6 +27,7 @@ from l2mesh.path.need import Need
 from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent
 from l2mesh.path.patience import has_better, patience_s
 from l2mesh.path.probe import OpenProbe, ProbeLimiter
+from l2mesh.path.redundancy import Copies
 from l2mesh.path.state import PathState
 
 __all__ = ["PathSet"]
@@ -58,6 +59,7 @@ class PathSet:
         self._need = Need()
         self._keeps_all = False
         self._silent_at: float | None = None
+        self._copies = Copies(self._outputs)
 
     # --- what is known ----------------------------------------------------------------------------
 
@@ -132,6 +134,28 @@ class PathSet:
     def set_always(self, always: bool) -> None:  # noqa: FBT001 - its only argument
         """Planets and controllers: keep alive for ever, others only while frames pass."""
         self._need.always = always
+
+    def set_direct(self, direct: bool, now: float) -> None:  # noqa: FBT001 - as `set_always`
+        """Use and try direct paths from now on, or leave them at once for a relay."""
+        if direct == self._direct:
+            return
+        self._direct = direct
+        if direct:
+            self._rounds.forgive()
+            if self._need.live_at is not None:
+                self._asking.start_round(self._table.direct(), now)
+            return
+        before = self._active
+        self._rounds.stop(self._table.direct())
+        for candidate in self._table.direct():
+            candidate.usable = False
+        self._settle(now)
+        if before is not None and before.is_direct:
+            self._copies.send(before, self._active, now)
+
+    def may_answer(self, path: Path) -> bool:
+        """Whether a PROBE by this path is answered: else the peer would go on using it."""
+        return self._direct or bool(path.relay) or is_stream(path.endpoint)
 
     def keep_all_open(self) -> None:
         """Planets: keep every endpoint open that answers, since each shows what NATs make of us."""
@@ -237,7 +261,7 @@ class PathSet:
             self._rounds.forgive()
             if not self._keeps_all:
                 self._rounds.stop(self._table.direct())  # the peer has probes of its own
-            candidate.usable = not self._rests_on_relay()
+            candidate.usable = self._direct and not self._rests_on_relay()
         if candidate is self._active:
             self._heartbeat.answered(now)
             if probe.is_heartbeat:
@@ -331,8 +355,10 @@ class PathSet:
         if self._active is None:
             return
         if has_better(self._active, self._heartbeat, self._table, now):
-            self._active.doubted_at = now
-            self._give_up(self._active, now)
+            doubted = self._active
+            doubted.doubted_at = now
+            self._give_up(doubted, now)
+            self._copies.send(doubted, self._active, now)
         if self._heartbeat.has_just_beaten(now):
             return
         bearable_s = patience_s(self._heartbeat, self._table)
@@ -348,14 +374,15 @@ class PathSet:
             self._beat_silent(self._active, now)
 
     def _beat(self, active: Candidate, now: float) -> None:
-        """One heartbeat; from the second unanswered one on, relays are asked as well."""
+        """One heartbeat; from the second unanswered one on, what else works is asked as well."""
         if self._heartbeat.unanswered:
-            for relay in self._table.relays():
-                self._doubted[relay.path] = None
-                if relay is not active:
-                    self._asking.probe(relay, now)
+            self._doubted |= {relay.path: None for relay in self._table.relays()}
+            for other in self._table:
+                if other is not active and (other.usable or not other.is_direct):
+                    self._asking.probe(other, now)
         self._heartbeat.beat(now)
         self._asking.probe(active, now, is_heartbeat=True)
+        self._copies.send_while_late(active, self._heartbeat, self._table, now)
 
     def _beat_silent(self, active: Candidate, now: float) -> None:
         """No path answers, and that was told: ask now and then."""
@@ -402,6 +429,8 @@ class PathSet:
             self._heartbeat.moved()
             size = 0 if best is None else best.size.size
             self._outputs.append(PathChanged(None if best is None else best.path, size))
+            if before is not None and before.usable:
+                self._copies.send(before, best, now)
         if best is None:
             self._rounds.extend(now)
         elif best.answered_at == now:

@@ -54,6 +54,7 @@ def method_table(daemon: Daemon) -> dict[str, Method]:
         "guard": switch.guard,
     }
     writes: dict[str, Call] = {"join": join, "leave": leave, "set": set_options}
+    writes["relay_only"] = relay_only
     table = {verb: Method(partial(call, daemon)) for verb, call in reads.items()}
     table |= {verb: Method(partial(call, daemon), writes=True) for verb, call in writes.items()}
     table["capture"] = Method(partial(capture, daemon), writes=True, sends=True)
@@ -221,6 +222,15 @@ async def set_options(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
         daemon.call(daemon.node.set_option, network, str(key), str(value))
     await daemon.devices.settled()
     return {"schema": "l2mesh.set/1", **_network(daemon, _view(daemon, network))}
+
+
+async def relay_only(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
+    """Leaves direct paths for relays, in good order, or takes them up again."""
+    wanted = arguments.get("on")
+    if not isinstance(wanted, bool):
+        raise ApiError("usage", "say whether relays alone are to be used", hint="write on or off")
+    daemon.call(daemon.node.core.set_direct, not wanted)
+    return {"schema": "l2mesh.relay_only/1", "relay_only": not daemon.node.core.direct}
 
 
 async def _wait_until_up(daemon: Daemon, network: int, wait: float) -> None:

@@ -84,7 +84,7 @@ async def _find_out(daemon: Daemon) -> Findings:
         local=local,
         tcp=tcp,
         has_world=daemon.node.world is not None,
-        is_direct_allowed=not daemon.options.relay_only,
+        is_direct_allowed=daemon.node.core.direct,
     )
 
 

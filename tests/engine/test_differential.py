@@ -51,6 +51,7 @@ from l2mesh.datapath.interface import (
     RemoveSession,
     SendControl,
     SendDatagram,
+    SendTwice,
     SetBlocked,
     SetGroups,
     SetGuard,
@@ -335,7 +336,7 @@ class Dice(random.Random):
     def command(self) -> Command:
         network, peer, mac = self.choice(NETWORKS), self.choice(PEERS), self.choice(MACS)
         session, relay = self.choice(SESSIONS), self.choice(RELAYS)
-        match self.randrange(31):
+        match self.randrange(32):
             case 0:
                 mtu = self.of(100, 1500, 1500, 9000)
                 own = self.of(MACS[0], MACS[1], mac)
@@ -361,6 +362,11 @@ class Dice(random.Random):
             case 10 | 11 | 12:
                 path = None if self.one_in(4) else self.path()
                 return SetPath(peer, path, self.of(1472, 1472, 1452, 300, 60, 20, -5))
+            case 31:
+                size = self.of(1472, 1444, 900, 60, -5)
+                budget = self.of(1 << 20, 3000, 0, -1)
+                path = None if self.one_in(6) else self.path()
+                return SendTwice(peer, path, size, self.of(1.0, 0.2, 30.0), budget)
             case 13:
                 return RemoveSend(peer, network)
             case 14:
@@ -816,7 +822,7 @@ def test_native_engine_is_the_reference_engine(bounds: Bounds, seed: int, steps:
 def test_lives_are_eventful() -> None:
     """Everything that can be told, given out or dropped occurs: else little would be compared."""
     seen, dropped = Counter[str](), set[DropReason]()
-    for seed in range(6):
+    for seed in range(8):
         for bounds in (Bounds(), SMALL):
             life = Life(seed, bounds)
             life.live(400)

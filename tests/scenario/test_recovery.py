@@ -128,6 +128,45 @@ def test_nothing_is_lost_on_the_way_to_a_direct_path(sim: Simulation) -> None:
 
 
 @seeds(2)
+def test_nothing_is_lost_on_an_orderly_way_back_to_the_relay(sim: Simulation) -> None:
+    """10,000 paced packets, half of them each way, while one end is told to use relays alone."""
+    there, back = talking(sim, NatKind.PRESERVING)
+    one, other = sim.nodes
+    there.stop()
+    back.stop()
+    sim.journal.is_on = False
+    pings = [Pings(*ends, there.network, 0.002) for ends in ((one, other), (other, one))]
+    for each in pings:
+        each.start()
+    sim.run(1)
+    one.call(lambda node, now: node.core.set_direct(direct=False, now=now))
+    sim.run(9)
+    assert one.path_to(other) == other.path_to(one) == "relay"
+    for each in pings:
+        each.stop()
+    sim.run(1)
+    for each in pings:
+        assert len(each.sent) > 4990 and each.lost == [] and each.twice == 0
+    one.call(lambda node, now: node.core.set_direct(direct=True, now=now))
+    ping = Pings(one, other, there.network).start()
+    sim.run_until(lambda: is_direct(one, other), 15)
+    assert ping.lost == []
+
+
+@seeds(2)
+def test_copies_by_the_relay_fill_the_gap_before_a_doubtful_path_is_left(sim: Simulation) -> None:
+    """What was sent after two heartbeats went unanswered is not lost, though the path is dead."""
+    there, back = talking(sim, NatKind.PRESERVING)
+    one, other = sim.nodes
+    sim.internet.cut(one.name, other.name)
+    died_at = sim.now
+    sim.run(DIRECT_S)
+    assert one.path_to(other) == "relay"
+    for pings in (there, back):
+        assert pings.silence_s(died_at) < 0.75 + ROUND_TRIP_S
+
+
+@seeds(2)
 @pytest.mark.parametrize("mtu", [1492, 1420, 1280])
 def test_large_frames_pass_a_line_that_swallows_large_datagrams(sim: Simulation, mtu: int) -> None:
     """PPPoE, a WireGuard underlay, the least that IPv6 allows; nobody tells that it is so."""

@@ -60,6 +60,13 @@ pub enum Command {
         path: Option<Path>,
         size: i64,
     },
+    SendTwice {
+        peer: Fingerprint,
+        path: Option<Path>,
+        size: i64,
+        seconds: f64,
+        budget: i64,
+    },
     AddRelayLeg {
         relay: u64,
         endpoint: Endpoint,

@@ -51,6 +51,8 @@ totals! {
     datagrams_out,
     /// Sent by the UDP socket.
     datagram_bytes_out,
+    /// Datagrams that left by a second path as well; each is also one of `datagrams_out`.
+    copies_out,
     /// Frames from ports that went to every member, or to every bridge.
     frames_flooded,
     /// Frames sent in pieces.

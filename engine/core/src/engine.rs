@@ -199,6 +199,9 @@ impl Engine {
             Command::RemoveSend { peer, network } => sender.remove(&peer, network, now),
             Command::RemoveSession { peer, session } => sender.peers.remove_session(&peer, session),
             Command::SetPath { peer, path, size } => sender.set_path(peer, path, size, now, sink),
+            Command::SendTwice { peer, path, size, seconds, budget } => {
+                sender.set_twin(&peer, path, size, seconds, budget, now);
+            }
             Command::AddRelayLeg { relay, endpoint } => relays.add_leg(relay, endpoint),
             Command::RemoveRelayLeg { relay } => relays.remove_leg(relay),
             Command::SetRelay { relay, left, right, left_client, right_client } => {

@@ -15,6 +15,7 @@
 //! * [`capture`] keeps frames for whoever looks;
 //! * [`guard`] judges the handshakes of strangers with [`macs`], [`relay`] forwards for clients;
 //! * [`offload`] splits super-frames and makes them;
+//! * [`twice`] sends copies by a second path for a moment;
 //! * [`peers`] holds keys and paths, [`journal`] has [`counters`], [`drops`] and [`upcall`]s, all
 //!   within [`bounds`];
 //! * [`sink`] takes what comes out; [`collect`] is the one that queues it for callers without I/O.
@@ -59,6 +60,7 @@ pub mod rights;
 pub mod send;
 pub mod sink;
 pub mod switching;
+pub mod twice;
 pub mod upcall;
 
 pub use endpoint::{Endpoint, Path};

@@ -12,6 +12,7 @@ use crate::fragments::Assembly;
 use crate::header::{OVERHEAD, PIECE_HEAD_BYTES, RELAY_HEADER_BYTES};
 use crate::held::Held;
 use crate::replay::ReplayWindow;
+use crate::twice::Twin;
 
 /// What names a node everywhere.
 pub type Fingerprint = [u8; 32];
@@ -88,6 +89,10 @@ pub struct Peer {
     pub whole: usize,
     /// Bytes of a frame that a FRAG datagram carries.
     pub piece: usize,
+    /// What `whole` is without a twin.
+    room: usize,
+    /// The path by which datagrams leave as well.
+    pub twin: Option<Box<Twin>>,
     /// Traffic.
     pub activity: Activity,
     /// Networks and what seals frames to there, in the order in which they came.
@@ -134,6 +139,13 @@ impl Peer {
         }
     }
 
+    /// Another twin or none: frames are cut to what both paths carry.
+    pub fn set_twin(&mut self, twin: Option<Twin>) {
+        self.whole = twin.map_or(self.room, |twin| self.room.min(twin.whole));
+        self.piece = self.whole.saturating_sub(PIECE_HEAD_BYTES).max(1);
+        self.twin = twin.map(Box::new);
+    }
+
     /// Whether a command about it stands.
     fn is_needed(&self) -> bool {
         self.path.is_some()
@@ -142,6 +154,12 @@ impl Peer {
             || !self.receive.is_empty()
             || self.memberships > 0
     }
+}
+
+/// Length of the largest frame in one datagram of `size` bytes with any RELAY header.
+pub(crate) fn whole_size(path: Option<&Path>, size: i64) -> usize {
+    let header = path.map_or(0, |path| if path.relay == 0 { 0 } else { RELAY_HEADER_BYTES });
+    usize::try_from(size).unwrap_or(0).saturating_sub(header + OVERHEAD)
 }
 
 const NONE: u32 = u32::MAX;
@@ -335,9 +353,9 @@ impl Peers {
         let id = self.obtain(fingerprint);
         let peer = &mut self[id];
         peer.path = path;
-        let size = usize::try_from(size).unwrap_or(0);
-        peer.whole = size.saturating_sub(peer.relay_bytes() + OVERHEAD);
-        peer.piece = peer.whole.saturating_sub(PIECE_HEAD_BYTES).max(1);
+        peer.room = whole_size(path.as_ref(), size);
+        let twin = peer.twin.take().filter(|twin| Some(twin.path) != path);
+        peer.set_twin(twin.map(|twin| *twin));
         id
     }
 

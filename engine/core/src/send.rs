@@ -18,6 +18,7 @@ use crate::offload::checksum::{TCP, complete, find_segment};
 use crate::offload::split::Split;
 use crate::peers::{Fingerprint, Peer, PeerId, Peers, SendKey};
 use crate::sink::{FrameMeta, Gso, GsoKind, MAX_TRAIN, MAX_TRAIN_BYTES, OpenChecksum, Sink};
+use crate::twice::Kept;
 use crate::upcall::Upcall;
 
 /// Everything that leaves by the UDP socket, except what is relayed for others.
@@ -33,6 +34,8 @@ pub struct Sender {
     scratch: Vec<u8>,
     /// A segment of a super-frame that goes its own way.
     segment: Vec<u8>,
+    /// Datagrams of which there will be copies.
+    pub(crate) kept: Kept,
 }
 
 impl Sender {
@@ -40,7 +43,14 @@ impl Sender {
     #[must_use]
     pub fn new(journal: Journal) -> Self {
         let (peers, held) = (Peers::default(), HeldFrames::default());
-        Self { peers, held, journal, scratch: Vec::new(), segment: Vec::new() }
+        Self {
+            peers,
+            held,
+            journal,
+            scratch: Vec::new(),
+            segment: Vec::new(),
+            kept: Kept::default(),
+        }
     }
 
     // --- frames ---------------------------------------------------------------------------------
@@ -56,6 +66,10 @@ impl Sender {
         now: f64,
         sink: &mut impl Sink,
     ) {
+        if self.peers[id].twin.is_some() {
+            self.send_with_copies(id, network, frame, meta, now, sink);
+            return;
+        }
         if let FrameMeta { open_checksum: Some(open), gso: Some(gso) } = meta {
             self.send_superframe(id, network, frame, gso, open, now, sink);
             return;
@@ -309,7 +323,7 @@ impl Sender {
     }
 }
 
-fn relay_bytes(path: &Path) -> usize {
+pub(crate) fn relay_bytes(path: &Path) -> usize {
     if path.relay == 0 { 0 } else { RELAY_HEADER_BYTES }
 }
 
@@ -325,7 +339,13 @@ fn elidable_bytes(frame: &[u8], key: &SendKey) -> usize {
     if is_known { ETHERNET_BYTES } else { 0 }
 }
 
-fn note_sent(peer: &mut Peer, journal: &mut Journal, count: usize, bytes: usize, now: f64) {
+pub(crate) fn note_sent(
+    peer: &mut Peer,
+    journal: &mut Journal,
+    count: usize,
+    bytes: usize,
+    now: f64,
+) {
     let activity = &mut peer.activity;
     (activity.sent, activity.frame) = (now, now);
     activity.tx_packets += count as u64;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use l2mesh_core::aead::{Cipher, KeyMaterial};
 use l2mesh_core::capture::Sides;
 use l2mesh_core::command::{Command, PortOffloads};
+use l2mesh_core::endpoint::Path;
 use l2mesh_core::groups::{Segment, Wanted};
 use l2mesh_core::limits::{GuardMode, Limits};
 use l2mesh_core::peers::Fingerprint;
@@ -47,14 +48,18 @@ pub(crate) fn read_command(from: &Bound<'_, PyAny>) -> PyResult<Command> {
             peer: bytes(from, "peer")?,
             session: field("session")?.extract()?,
         },
-        "SetPath" => {
-            let path = field("path")?;
-            Command::SetPath {
-                peer: bytes(from, "peer")?,
-                path: if path.is_none() { None } else { Some(read_path(&path)?) },
-                size: field("size")?.extract()?,
-            }
-        }
+        "SetPath" => Command::SetPath {
+            peer: bytes(from, "peer")?,
+            path: optional_path(from)?,
+            size: field("size")?.extract()?,
+        },
+        "SendTwice" => Command::SendTwice {
+            peer: bytes(from, "peer")?,
+            path: optional_path(from)?,
+            size: field("size")?.extract()?,
+            seconds: field("seconds")?.extract()?,
+            budget: field("budget")?.extract()?,
+        },
         "AddRelayLeg" => Command::AddRelayLeg {
             relay: field("relay")?.extract()?,
             endpoint: read_endpoint(&field("endpoint")?)?,
@@ -89,6 +94,11 @@ pub(crate) fn read_command(from: &Bound<'_, PyAny>) -> PyResult<Command> {
         },
         about_ports => read_port_command(about_ports, from)?,
     })
+}
+
+fn optional_path(from: &Bound<'_, PyAny>) -> PyResult<Option<Path>> {
+    let path = from.getattr("path")?;
+    if path.is_none() { Ok(None) } else { read_path(&path).map(Some) }
 }
 
 fn read_port_command(kind: &str, from: &Bound<'_, PyAny>) -> PyResult<Command> {

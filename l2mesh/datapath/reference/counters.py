@@ -23,6 +23,8 @@ class Counters:
     datagram_bytes_in: int = 0
     datagrams_out: int = 0
     datagram_bytes_out: int = 0
+    copies_out: int = 0
+    """Datagrams that left by a second path as well; each is also one of `datagrams_out`."""
     frames_flooded: int = 0
     """Frames from ports that went to every member, or to every bridge."""
     frames_fragmented: int = 0

@@ -101,6 +101,7 @@ class ReferenceEngine:
             interface.RemoveSend: sender.remove,
             interface.RemoveSession: peers.remove_session,
             interface.SetPath: sender.set_path,
+            interface.SendTwice: sender.send_twice,
             interface.AddRelayLeg: relays.add_leg,
             interface.RemoveRelayLeg: relays.remove_leg,
             interface.SetRelay: relays.set,

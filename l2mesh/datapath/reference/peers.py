@@ -22,9 +22,10 @@ from l2mesh.datapath.interface import (
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.fragments import Assembly
 from l2mesh.datapath.reference.superframe.split import SuperFrame
+from l2mesh.datapath.reference.twice import Twin, whole_size
 from l2mesh.session.replay import ReplayWindow
-from l2mesh.wire.data import DATA_BIT, OVERHEAD, PIECE_HEAD_BYTES
-from l2mesh.wire.relay import RELAY_HEADER_BYTES, frame_relay
+from l2mesh.wire.data import DATA_BIT, PIECE_HEAD_BYTES
+from l2mesh.wire.relay import frame_relay
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +81,10 @@ class Peer:
     """Length of the largest frame that fits one datagram of the path."""
     piece: int = 1
     """Bytes of a frame that a FRAG datagram carries."""
+    room: int = 0
+    """What `whole` is without a twin."""
+    twin: Twin | None = None
+    """The path by which datagrams leave as well."""
     activity: Activity = field(default_factory=Activity)
     send: dict[int, SendKey] = field(default_factory=dict)
     """By network."""
@@ -99,6 +104,12 @@ class Peer:
     assemblies: dict[int, Assembly] = field(default_factory=dict)
     """Index and frame id -> unfinished frame, the oldest first."""
     assembly_bytes: int = 0
+
+    def set_twin(self, twin: Twin | None) -> None:
+        """Another twin or none: frames are cut to what both paths carry."""
+        self.twin = twin
+        self.whole = self.room if twin is None else min(self.room, twin.whole)
+        self.piece = max(1, self.whole - PIECE_HEAD_BYTES)
 
 
 @dataclass(slots=True, eq=False)
@@ -196,9 +207,9 @@ class Peers:
         peer.endpoint = path.endpoint if path else None
         peer.relay = path.relay if path else 0
         peer.relay_head = frame_relay(path.relay, b"") if path and path.relay else b""
-        size = command.size - (RELAY_HEADER_BYTES if peer.relay else 0)
-        peer.whole = max(0, size - OVERHEAD)
-        peer.piece = max(1, peer.whole - PIECE_HEAD_BYTES)
+        peer.room = whole_size(path, command.size)
+        twin = peer.twin
+        peer.set_twin(None if twin is not None and twin.path == path else twin)
         return peer
 
     def _forget_index(self, index: int) -> ReceiveKey | None:

@@ -5,6 +5,8 @@ id of a cut frame is the counter of its first piece, which is unique on the inde
 """
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from l2mesh.datapath.interface import (
@@ -17,6 +19,7 @@ from l2mesh.datapath.interface import (
     RemoveSend,
     SendControl,
     SendDatagram,
+    SendTwice,
     SetPath,
     Transmit,
 )
@@ -26,6 +29,7 @@ from l2mesh.datapath.reference.held import HeldFrames
 from l2mesh.datapath.reference.peers import Held, Peer, Peers, SendKey
 from l2mesh.datapath.reference.superframe.split import SuperFrame, parse_segment, split
 from l2mesh.datapath.reference.trains import push_trains
+from l2mesh.datapath.reference.twice import Twin, make_copies, make_twin
 from l2mesh.datapath.reference.upcalls import Upcalls
 from l2mesh.switch.checksum import complete_checksum
 from l2mesh.switch.ethernet import HEADER_BYTES as ETHERNET_BYTES
@@ -75,6 +79,10 @@ class Sender:
 
         `is_open`: its L4 checksum is open, and has been found to be one that may travel so.
         """
+        if peer.twin is not None:
+            again = partial(self.send_frame, peer, network, frame, now, is_open=is_open)
+            self._with_copies(peer, peer.twin, again, now)
+            return
         key = peer.send.get(network)
         endpoint = peer.endpoint
         if key is None or endpoint is None:
@@ -118,6 +126,10 @@ class Sender:
 
         Where nothing that is allowed fits, each of the kernel's segments goes its own way.
         """
+        if peer.twin is not None:
+            again = partial(self.send_superframe, peer, network, whole, now)
+            self._with_copies(peer, peer.twin, again, now)
+            return
         key = peer.send.get(network)
         endpoint = peer.endpoint
         frame = whole.frame
@@ -183,6 +195,21 @@ class Sender:
         self._counters.frames_fragmented += 1
         self._count(peer, count, octets, now)
 
+    def _with_copies(self, peer: Peer, twin: Twin, send: Callable[[], None], now: float) -> None:
+        """Send something as if there was no twin, then copies of it."""
+        if now >= twin.until or not twin.budget:
+            peer.set_twin(None)
+            send()
+            return
+        peer.twin, since = None, len(self._outputs)
+        send()
+        copies = make_copies(self._outputs, since, len(peer.relay_head), twin)
+        self._outputs.extend(copies)
+        self._counters.copies_out += len(copies)
+        if copies:
+            self._count(peer, len(copies), sum(len(each.datagram) for each in copies), now)
+        peer.set_twin(twin if twin.budget else None)
+
     def _count(self, peer: Peer, datagrams: int, octets: int, now: float) -> None:
         activity, counters = peer.activity, self._counters
         activity.sent = activity.frame = now
@@ -225,6 +252,13 @@ class Sender:
         for network in list(peer.send):
             self._flush(peer, network, now)
         self._peers.release(peer)
+
+    def send_twice(self, command: SendTwice, now: float) -> None:
+        """A second path to a peer for a while, or none any more."""
+        peer = self._peers.table.get(command.peer)
+        if peer is not None:
+            twin = make_twin(command, now)
+            peer.set_twin(None if twin is not None and twin.path == peer.path else twin)
 
     def send_control(self, command: SendControl, now: float) -> None:
         """Seal control records for one session."""

@@ -14,7 +14,7 @@ from random import Random
 
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Kind
-from l2mesh.path.outputs import PathChanged, PeerSilent, SendProbe, SizeChanged
+from l2mesh.path.outputs import PathChanged, PeerSilent, SendCopies, SendProbe, SizeChanged
 from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
 
@@ -51,6 +51,7 @@ class End:
         self.sent = self.received = self.frame = 0.0
         self.probes: list[tuple[float, Path]] = []
         self.moves: list[tuple[float, Path | None]] = []
+        self.copies: list[tuple[float, Path]] = []
         self.silent: list[float] = []
         self.sizes: list[tuple[float, Path, int]] = []
         self.frames: list[tuple[float, Path]] = []
@@ -159,6 +160,8 @@ class Net:
                     end.moves.append((self.now, path))
                 case SizeChanged(path, size):
                     end.sizes.append((self.now, path, size))
+                case SendCopies(path, _):
+                    end.copies.append((self.now, path))
                 case PeerSilent():
                     end.silent.append(self.now)
 

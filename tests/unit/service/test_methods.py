@@ -150,6 +150,7 @@ def test_changes_and_a_look_into_frames_need_the_right_to(daemon: FakeDaemon) ->
         "capture",
         "join",
         "leave",
+        "relay_only",
         "set",
     }
 
