@@ -81,6 +81,9 @@ class Issuer:
             nd=settings.nd,  # type: ignore[arg-type]
             discovery=settings.discovery,  # type: ignore[arg-type]
             bpdu=Bpdu(settings.bpdu),
+            snooping=settings.snooping,
+            querier=settings.querier,
+            unknown_groups=settings.unknown_groups,  # type: ignore[arg-type]
             public=settings.public,
         )
         return seal_config(body, self.identity, self.crypto)

@@ -69,6 +69,11 @@ class Settings:
     nd: Limit = 500
     discovery: Limit = 500
     bpdu: str = "block"
+    snooping: bool = True
+    """IP groups go to members that want them."""
+    querier: bool = True
+    """Members ask their hosts for that, where nobody else does."""
+    unknown_groups: str = "flood"
 
 
 @dataclass(frozen=True, slots=True)

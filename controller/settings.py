@@ -176,6 +176,9 @@ SETTINGS: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "nd": _limit,
     "discovery": _limit,
     "bpdu": _choice("block", "pass"),
+    "snooping": parse_bool,
+    "querier": parse_bool,
+    "unknown_groups": _choice("flood", "drop"),
 }
 """Every key of ``network set`` and what reads its value."""
 

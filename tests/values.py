@@ -83,6 +83,11 @@ _LANES = st.lists(
     unique_by=lambda entry: entry.lane,
 ).map(tuple)
 
+_GROUPS = st.one_of(
+    st.binary(min_size=3, max_size=3).map(lambda rest: b"\xef" + rest),
+    st.binary(min_size=15, max_size=15).map(lambda rest: b"\xff" + rest),
+)
+
 MESSAGES: st.SearchStrategy[message.Message] = st.one_of(
     st.builds(message.Whois, ADDRESSES),
     st.builds(message.WhoisReply, ADDRESSES, _tuples(PUBLICS, 4)),
@@ -131,6 +136,13 @@ MESSAGES: st.SearchStrategy[message.Message] = st.one_of(
     st.builds(message.SightingConfirmed, NETWORKS, VLANS, TAGS),
     st.builds(
         message.Relearn, NETWORKS, st.lists(FINGERPRINTS, min_size=1, max_size=16).map(tuple)
+    ),
+    st.builds(
+        message.WantedGroups,
+        NETWORKS,
+        U32,
+        _tuples(st.builds(message.Listed, VLANS, st.sampled_from((4, 6)), st.booleans()), 8),
+        _tuples(st.builds(message.WantedGroup, VLANS, _GROUPS), 8),
     ),
 )
 

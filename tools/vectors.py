@@ -289,6 +289,15 @@ def messages() -> tuple[message.Message, ...]:
         message.Sighted(here, 7, bytes(range(16))),
         message.SightingConfirmed(here, 7, bytes(range(16, 32))),
         message.Relearn(here, (bytes(range(32)),)),
+        message.WantedGroups(
+            here,
+            1,
+            (message.Listed(0, 4, reports=True), message.Listed(7, 6, reports=False)),
+            (
+                message.WantedGroup(0, bytes((239, 1, 2, 3))),
+                message.WantedGroup(7, bytes.fromhex("ff05") + bytes(13) + b"\x03"),
+            ),
+        ),
     )
 
 
@@ -378,6 +387,9 @@ def _config() -> NetworkConfig:
         nd="pass",
         discovery="drop",
         bpdu=Bpdu.PASS,
+        snooping=False,
+        querier=False,
+        unknown_groups="drop",
         public=True,
     )
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from l2mesh.cli import capture, change, guard, netcheck, path, ping, program, read
+from l2mesh.cli import capture, change, groups, guard, netcheck, path, ping, program, read
 from l2mesh.cli.options import anywhere
 from l2mesh.cli.output import output_option
 
@@ -39,6 +39,7 @@ for command in (
     *path.COMMANDS,
     *netcheck.COMMANDS,
     *capture.COMMANDS,
+    *groups.COMMANDS,
     *guard.COMMANDS,
 ):
     cli.add_command(command)

@@ -61,7 +61,9 @@ class NetworkConfig(NetworkBody, frozen=True, kw_only=True):
     """The rules of a network. Deeply immutable; the highest `revision` wins.
 
     `mtu` is in bytes above Ethernet, 576 to 9000. `pools` are prefixes, `dns` addresses. `arp`,
-    `nd` and `discovery` (mDNS, SSDP, LLMNR) are no part of `broadcast` and `multicast`.
+    `nd` and `discovery` (mDNS, SSDP, LLMNR) are no part of `broadcast` and `multicast`. `snooping`,
+    `querier` and `unknown_groups` are about IP groups (section 10.2): whether members learn who
+    wants which, whether they ask their hosts, and what becomes of one that nobody has asked for.
     """
 
     revision: Revision
@@ -78,6 +80,9 @@ class NetworkConfig(NetworkBody, frozen=True, kw_only=True):
     nd: Rate = DEFAULT_FRAMES_PER_SECOND
     discovery: Rate = DEFAULT_FRAMES_PER_SECOND
     bpdu: Bpdu = Bpdu.BLOCK
+    snooping: bool = True
+    querier: bool = True
+    unknown_groups: Literal["flood", "drop"] = "flood"
     public: bool = False
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ meeting decided, keep what changed. What a message *does* stands in ``verbs/``, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -54,6 +54,10 @@ class Networks(Part):
     joined: dict[int, Joined] = field(default_factory=dict)
     name: str = ""
     """Our name for controllers to show; members see what the controller made of it."""
+    on_met: list[Callable[[Joined, Peer, float], None]] = field(default_factory=list)
+    """A member was accepted, or has told that it accepted us; often more than once."""
+    on_parted: list[Callable[[Joined, bytes], None]] = field(default_factory=list)
+    """Peer and we share the network no longer."""
     _expiry_at: float = 0.0
 
     def handlers(self) -> dict[type, Handler]:
@@ -223,9 +227,11 @@ class Networks(Part):
                     peer.sessions.accept(joined.network, elided, now)
                     self.announce(joined, peer, now)
                     self.candidates.offer(peer, now)
+                    self.met(joined, peer, now)
                 case Drop(fingerprint, reason):
                     log.info("member refused: peer=%s reason=%s", fingerprint.hex()[:10], reason)
                     self.core.emit(RemoveSend(fingerprint, joined.network))
+                    self._parted(joined, fingerprint)
                     self._uncount(joined, fingerprint)
                     if peer is not None:
                         peer.sessions.withdraw(joined.network, now)
@@ -243,7 +249,14 @@ class Networks(Part):
             self._uncount(joined, peer.fingerprint)
         peer.sessions.withdraw(joined.network, now)
         self.core.emit(FlushPeer(joined.network, peer.fingerprint))
+        self._parted(joined, peer.fingerprint)
         self.core.touch(peer, now)
+
+    def met(self, joined: Joined, peer: Peer, now: float) -> None:
+        """A member was accepted, or has told that it accepted us."""
+        if peer.fingerprint in joined.meetings.accepted:
+            for tell in self.on_met:
+                tell(joined, peer, now)
 
     def _count_as_member(self, joined: Joined, credential: MembershipCredential) -> None:
         """A verified credential counts at once: its owner may be here before the roster's news."""
@@ -337,6 +350,10 @@ class Networks(Part):
                 port.close(self.core, joined)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _parted(self, joined: Joined, fingerprint: bytes) -> None:
+        for tell in self.on_parted:
+            tell(joined, fingerprint)
 
     def _has_expiry(self) -> bool:
         return any(

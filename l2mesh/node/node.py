@@ -18,6 +18,8 @@ from l2mesh.node.core import Settings
 from l2mesh.node.culprits import Culprits
 from l2mesh.node.face import ReachableFace
 from l2mesh.node.files import read_network
+from l2mesh.node.groups import MulticastGroups
+from l2mesh.node.groupview import GroupsView, groups_view
 from l2mesh.node.guardview import GuardView, guard_view
 from l2mesh.node.joined import Joined, Options, change_option
 from l2mesh.node.loopguards import LoopGuards
@@ -37,7 +39,8 @@ MAX_ADDRESSES: Final = 4096
 class Node(ReachableFace):
     """A member of networks; the sans-I/O face of ``l2meshd``."""
 
-    def __init__(self, settings: Settings, *, name: str = "") -> None:
+    def __init__(self, settings: Settings, *, name: str = "", has_hosts: bool = False) -> None:
+        """`has_hosts`: what is behind our ports speaks IGMP and MLD, as operating systems do."""
         super().__init__(settings)
         self.networks_part = Networks(
             self.core, self.planets, self.relays, self.candidates, name=name
@@ -45,6 +48,10 @@ class Node(ReachableFace):
         self.core.add_part(self.networks_part)
         self.loop_guards = LoopGuards(self.core, self.networks_part)
         self.core.add_part(self.loop_guards)
+        self.groups = MulticastGroups(
+            self.core, self.networks_part, self.loop_guards, has_hosts=has_hosts
+        )
+        self.core.add_part(self.groups)
         self.culprits = Culprits()
         self.core.add_part(self.culprits)
         self.planets.on_claims = self.networks_part.receive_claims
@@ -138,6 +145,11 @@ class Node(ReachableFace):
     def guard_views(self, now: float) -> list[GuardView]:
         """The loop guards of all networks that are up."""
         return [guard_view(guard, now) for guard in self.loop_guards.guards.values()]
+
+    def group_views(self) -> list[GroupsView]:
+        """Who wants which IP group, in all networks that are up."""
+        joined = self.networks_part.joined.values()
+        return [groups_view(self.groups, one.network) for one in joined if one.port is not None]
 
     def health(self, now: float) -> list[str]:
         """What is wrong, one sentence each; empty when all is well."""

@@ -133,4 +133,5 @@ def _limits(config: NetworkConfig) -> Limits:
         discovery=frames_per_second(config.discovery),
         bpdu=config.bpdu is Bpdu.PASS,
         guard=config.guard,
+        floods_groups=config.unknown_groups == "flood" or not config.snooping,
     )

@@ -35,7 +35,7 @@ class Daemon(RunningNode):
 
     def __init__(self, options: Options) -> None:
         """Takes state, identity and sockets; ConfigError when one of them cannot be had."""
-        super().__init__(options, reserved=frozenset({MASTERS_FILE}))
+        super().__init__(options, reserved=frozenset({MASTERS_FILE}), has_hosts=True)
         self.devices = Devices(
             self.netlink,
             self.driver,

@@ -51,6 +51,7 @@ def method_table(daemon: Daemon) -> dict[str, Method]:
         "ping": ping,
         "path": reach.path,
         "netcheck": reach.netcheck,
+        "groups": switch.groups,
         "guard": switch.guard,
     }
     writes: dict[str, Call] = {"join": join, "leave": leave, "set": set_options}

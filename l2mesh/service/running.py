@@ -58,10 +58,17 @@ class NodeOptions(DaemonOptions):
 class RunningNode(abc.ABC):
     """A node at work. Everything but the netlink thread runs on the event loop."""
 
-    def __init__(self, options: NodeOptions, *, reserved: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        options: NodeOptions,
+        *,
+        reserved: frozenset[str] = frozenset(),
+        has_hosts: bool = False,
+    ) -> None:
         """Takes state, identity and sockets; ConfigError when one of them cannot be had.
 
-        `reserved` are the names of state files that are not the node's.
+        `reserved` are the names of state files that are not the node's; `has_hosts`: behind the
+        ports are hosts that speak IGMP and MLD.
         """
         self.options = options
         with contextlib.ExitStack() as undo:
@@ -72,7 +79,7 @@ class RunningNode(abc.ABC):
             self.broken = self.base.broken
             settings = self.base.settings(direct=not options.relay_only)
             name = options.name or socket.gethostname().partition(".")[0]
-            self.node = Node(settings, name=name)
+            self.node = Node(settings, name=name, has_hosts=has_hosts)
             self.driver: Driver[Effect] = self.base.drive(self.node, self._carry_out)
             undo.pop_all()
         self.dialler = Dialler(

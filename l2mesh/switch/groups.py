@@ -9,7 +9,7 @@ neighbour discovery. The key is the IP group, because 32 groups of IPv4 share a 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from l2mesh.switch.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, Header
 from l2mesh.switch.fdb import Owner
@@ -17,8 +17,8 @@ from l2mesh.switch.fdb import Owner
 MAX_REMEMBERED: Final = 1024
 """Lists of receivers; they are made anew when there are more."""
 
-IPV4: Final = 4
-IPV6: Final = 6
+IPV4: Final[Literal[4]] = 4
+IPV6: Final[Literal[6]] = 6
 _IPV4_TARGET: Final = 16
 IPV4_BYTES: Final = 4
 _IPV6_TARGET: Final = 24
@@ -65,11 +65,18 @@ def group_of(frame: bytes, header: Header) -> bytes:
     at = header.payload
     if header.ethertype == ETHERTYPE_IPV4:
         group = frame[at + _IPV4_TARGET : at + _IPV4_TARGET + IPV4_BYTES]
-        return group if len(group) == IPV4_BYTES and group[0] >> 4 == _CLASS_D else b""
+        return group if len(group) == IPV4_BYTES and is_group(group) else b""
     if header.ethertype == ETHERTYPE_IPV6:
         group = frame[at + _IPV6_TARGET : at + _IPV6_TARGET + IPV6_BYTES]
-        return group if len(group) == IPV6_BYTES and group[0] == _IPV6_GROUP else b""
+        return group if len(group) == IPV6_BYTES and is_group(group) else b""
     return b""
+
+
+def is_group(address: bytes) -> bool:
+    """Whether an IP address of 4 or 16 bytes names a group."""
+    if len(address) == IPV4_BYTES:
+        return address[0] >> 4 == _CLASS_D
+    return address[0] == _IPV6_GROUP
 
 
 def segment_of(vlan: int, group: bytes) -> Segment:

@@ -34,7 +34,14 @@ from l2mesh.wire.planet_messages import (
     Whois,
     WhoisReply,
 )
-from l2mesh.wire.switch_messages import Relearn, Sighted, SightingConfirmed
+from l2mesh.wire.switch_messages import (
+    Listed,
+    Relearn,
+    Sighted,
+    SightingConfirmed,
+    WantedGroup,
+    WantedGroups,
+)
 from l2mesh.wire.world_messages import HaveWorld, WorldUpdate
 
 __all__ = [
@@ -56,6 +63,7 @@ __all__ = [
     "LinkAnswer",
     "LinkGone",
     "LinkRequest",
+    "Listed",
     "Meet",
     "Message",
     "Refuse",
@@ -75,6 +83,8 @@ __all__ = [
     "SightingConfirmed",
     "UnknownVerb",
     "Want",
+    "WantedGroup",
+    "WantedGroups",
     "Whois",
     "WhoisReply",
     "WorldUpdate",
@@ -116,6 +126,7 @@ Message: TypeAlias = (
     | Sighted
     | SightingConfirmed
     | Relearn
+    | WantedGroups
 )
 
 MESSAGES: Final[tuple[type[Message], ...]] = Message.__args__

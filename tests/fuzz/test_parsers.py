@@ -26,6 +26,8 @@ from l2mesh.errors import ConfigError, CryptoError, MalformedPacket
 from l2mesh.identity import Identity, PublicIdentity
 from l2mesh.switch.beacon import emit_beacon, is_ours, parse_beacon
 from l2mesh.switch.ethernet import parse_header
+from l2mesh.switch.membership import parse_group_talk
+from l2mesh.switch.query import emit_query, link_local
 from l2mesh.wire.body import unpack, unpack_value
 from l2mesh.wire.control import decode_records
 from l2mesh.wire.data import decode_header, decode_piece
@@ -34,6 +36,7 @@ from l2mesh.wire.handshake import Cookie, Init, Payload, Response
 from l2mesh.wire.message import decode_message
 from l2mesh.wire.relay import split_relay
 from tests.fuzz.mutation import mutated
+from tests.unit.switch.test_membership import igmp, mld, report
 from tools.vectors import FILES, identity, network, worlds
 
 CRYPTO = SodiumCrypto()
@@ -77,7 +80,21 @@ def _beacon(data: bytes) -> object:
     return header and is_ours(data[:6], header) and parse_beacon(data, header)
 
 
+def _group_talk() -> tuple[bytes, ...]:
+    asked = [(bytes(4), b""), (bytes(4), bytes((239, 1, 2, 3))), (link_local(bytes(6)), b"")]
+    frames = [emit_query(bytes(6), 0, source, wait_s=1.0, group=one) for source, one in asked]
+    four, six = b"\x04\0\0\x01" + bytes((239, 1, 2, 3)), b"\x02\0\0\0\xff\x05" + bytes(14)
+    reports = [
+        igmp(report(0x22, four + bytes(4), four + bytes(4))),
+        igmp(bytes((0x16, 0, 0, 0, 239, 1, 2, 3))),
+        mld(report(143, six, six)),
+        mld(bytes((132,)) + bytes(7) + six[4:]),
+    ]
+    return (*(frame[14:] for frame in frames), *reports)
+
+
 PARSERS = {
+    "group talk": Parser(parse_group_talk, _group_talk()),
     "beacon": Parser(_beacon, tuple(emit_beacon(bytes(6), vlan, bytes(16)) for vlan in (0, 7))),
     "endpoint": Parser(decode_endpoint, (bytes(18), bytes(10) + b"\xff\xff\1\2\3\4\0\5")),
     "identity": Parser(

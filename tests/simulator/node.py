@@ -65,6 +65,8 @@ class NodeHost(Host[Node]):
         self.direct = direct
         self.identity = Identity.generate(given.crypto, given.random(f"{name}/identity").randbytes)
         self.boot = self._boot
+        self.has_hosts = False
+        """Whether hosts that answer queries for groups are behind the ports."""
         self.tolerates_damage = False
         self.complaints: list[str] = []
         """About files that the last start could not use."""
@@ -78,7 +80,7 @@ class NodeHost(Host[Node]):
         random = self.given.random(f"{self.name}/{self.boots}")
         engine = ReferenceEngine(self.given.crypto, random.randbytes)
         settings = settings_of(self.given, self.identity, engine, random, direct=self.direct)
-        node = Node(settings, name=self.name)
+        node = Node(settings, name=self.name, has_hosts=self.has_hosts)
         node.start(now)
         self.complaints = node.restore(files, now)
         assert self.tolerates_damage or not self.complaints, f"{self.name}: {self.complaints}"

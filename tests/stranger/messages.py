@@ -106,6 +106,18 @@ def by_lane_once(value: Any) -> bool:
     return pairs(value) and len({lane for lane, _ in value}) == len(value)
 
 
+def ip_version(value: Any) -> bool:
+    """Of IP."""
+    return uint()(value) and value in (4, 6)
+
+
+def group(value: Any) -> bool:
+    """An IP group of 4 or 16 bytes."""
+    if binary(4)(value):
+        return bool(224 <= value[0] < 240)
+    return binary(16)(value) and bool(value[0] == 255)
+
+
 def rising(value: Any) -> bool:
     """The sorted entries of revocations."""
     entries = array(tuple_of(binary(32), uint()), 16_384)
@@ -193,6 +205,12 @@ VERBS: dict[int, tuple[str, Fields]] = {
     0x38: ("Sighted", SIGHTING),
     0x39: ("SightingConfirmed", SIGHTING),
     0x3A: ("Relearn", _needs(network=NETWORK, behind=array(FINGERPRINT, 16, least=1))),
+    0x3B: (
+        "WantedGroups",
+        _needs(network=NETWORK, revision=uint())
+        | _needs(listed=array(tuple_of(uint(0, 4095), ip_version, boolean), 256))
+        | _needs(groups=array(tuple_of(uint(0, 4095), group), 1024)),
+    ),
 }
 NUMBERS = {name: number for number, (name, _) in VERBS.items()}
 OBJECTS: dict[str, Fields] = {
@@ -214,7 +232,9 @@ OBJECTS: dict[str, Fields] = {
     | {"dns": (array(ADDRESS, 8), []), "guard": (word("default", "strict", "off"), "default")}
     | dict.fromkeys(("broadcast", "multicast", "unknown_unicast"), (LIMIT, 500))
     | dict.fromkeys(("arp", "nd", "discovery"), (LIMIT, 500))
-    | {"bpdu": (word("block", "pass"), "block"), "public": (boolean, False)},
+    | {"bpdu": (word("block", "pass"), "block"), "public": (boolean, False)}
+    | dict.fromkeys(("snooping", "querier"), (boolean, True))
+    | {"unknown_groups": (word("flood", "drop"), "flood")},
     "revocations": _needs(version=uint(1, 1), issuer=binary(8), network=NETWORK, revision=REVISION)
     | _needs(minimum_epoch=uint(), revoked=rising),
     "world": _needs(

@@ -26,3 +26,4 @@ def handle(networks: Networks, peer: Peer, message: Indices, now: float) -> None
         return
     peer.sessions.announced(peer.hearing, message.network, message.indices, now)
     networks.core.touch(peer, now)
+    networks.met(joined, peer, now)

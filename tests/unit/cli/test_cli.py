@@ -178,6 +178,27 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "path": PATH,
     "netcheck": NETCHECK,
     "guard": {"schema": "l2mesh.guard/1", "networks": [GUARD]},
+    "groups": {
+        "schema": "l2mesh.groups/1",
+        "groups": [
+            {
+                "network": NETWORK,
+                "vlan": 0,
+                "group": "239.1.2.3",
+                "members": ["local", "89e92ceee5"],
+            }
+        ],
+        "port": [
+            {
+                "network": NETWORK,
+                "vlan": 0,
+                "version": 4,
+                "state": "listed",
+                "router": False,
+                "querier": "local",
+            }
+        ],
+    },
 }
 COMMANDS = [
     ["status"],
@@ -192,6 +213,7 @@ COMMANDS = [
     ["path", "bob"],
     ["netcheck"],
     ["guard", NETWORK],
+    ["groups", NETWORK],
 ]
 
 

@@ -25,6 +25,9 @@ def test_every_setting_is_read() -> None:
             "nd": "drop",
             "discovery": "pass",
             "bpdu": "pass",
+            "snooping": "no",
+            "querier": "false",
+            "unknown_groups": "drop",
         },
     )
     assert changed == Settings(
@@ -46,6 +49,9 @@ def test_every_setting_is_read() -> None:
         nd="drop",
         discovery="pass",
         bpdu="pass",
+        snooping=False,
+        querier=False,
+        unknown_groups="drop",
     )
     assert change_settings(changed, {"pools": "", "routes": ""}).pools == ()
 

@@ -128,6 +128,9 @@ def test_config_that_cannot_hold_cannot_be(change: dict[str, Any]) -> None:
         {"nd": -1},
         {"discovery": 2**32},
         {"bpdu": "drop"},
+        {"snooping": 1},
+        {"querier": "no"},
+        {"unknown_groups": "pass"},
         {"public": 1},
         {"routes": (Route("10.0.0.0/8"),) * 257},
     ],
@@ -157,6 +160,7 @@ def test_absent_keys_have_the_defaults_of_the_protocol() -> None:
     )
     assert {config.broadcast, config.multicast, config.unknown_unicast} == {500}
     assert {config.arp, config.nd, config.discovery} == {500}
+    assert (config.snooping, config.querier, config.unknown_groups) == (True, True, "flood")
 
 
 def test_rates_become_what_engines_take() -> None:

@@ -84,7 +84,9 @@ def test_each_session_announces_its_own() -> None:
 
 def test_they_are_heard_as_those_of_the_session_that_carried_them() -> None:
     core, peer, older, newer = two_sessions()
-    networks = cast(Any, SimpleNamespace(joined={NETWORK: object()}, core=core))
+    networks = cast(
+        Any, SimpleNamespace(joined={NETWORK: object()}, core=core, met=lambda *_: None)
+    )
     core.handlers[Indices] = cast(
         Any, lambda peer, message, now: indices.handle(networks, peer, message, now)
     )

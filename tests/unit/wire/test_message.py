@@ -17,7 +17,7 @@ VERBS = [
     0x28,
     0x29,
     *range(0x30, 0x36),
-    *range(0x38, 0x3B),
+    *range(0x38, 0x3C),
 ]
 
 
@@ -81,6 +81,10 @@ def test_unknown_verb_is_told_apart() -> None:
         message.Indices(1, (message.LaneIndex(0, 0),)),
         message.Indices(1, (message.LaneIndex(0, 2**24),)),
         message.Candidates(("192.0.2.1:1",) * 9),
+        message.WantedGroups(1, 1, (message.Listed(4096, 4, reports=True),), ()),
+        message.WantedGroups(1, 1, (message.Listed(0, 5, reports=True),), ()),  # type: ignore[arg-type]
+        message.WantedGroups(1, 1, (message.Listed(0, 4, reports=True),) * 257, ()),
+        message.WantedGroups(1, 1, (), (message.WantedGroup(0, bytes([224, 0, 0, 1])),) * 1025),
         message.Candidates(("a" * 65,)),
         message.Call("random", ("192.0.2.1:1",) * 5),
         message.Call("random", (), -1),
