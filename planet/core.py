@@ -27,7 +27,7 @@ from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
 from l2mesh.node.planets import Planets
 from l2mesh.node.worlds import Worlds
-from l2mesh.wire.message import RelayAnswer, RelayRenew, RelayRequest, Whois, WhoisReply
+from l2mesh.wire.message import Draining, RelayAnswer, RelayRenew, RelayRequest, Whois, WhoisReply
 from planet.cluster import Cluster
 from planet.directory import Directory, FirstClaim
 from planet.rendezvous import Outcome, Rendezvous
@@ -107,6 +107,7 @@ class _Introductions(Part):
         self.directory = Directory()
         self.rendezvous = Rendezvous(core.settings.random)
         self.cluster = Cluster(core, sisters, self.rendezvous, self._carry_out)
+        self.is_draining = False
         self.clients: dict[bytes, bytes] = {}
         """Fingerprint -> address of every peer with a confirmed session."""
         core.admit = self.admit
@@ -175,7 +176,16 @@ class _Introductions(Part):
         self.rendezvous.client_here(peer.fingerprint, peer.public.encode())
         self.directory.admit(peer.public, address)
         log.debug("client here: peer=%s", format_address(address))
+        if self.is_draining:
+            self.core.send(peer, Draining(draining=True), now)
         self.path_changed(peer, now)
+
+    def drain(self, now: float, *, draining: bool) -> None:
+        """Have the clients go elsewhere while all goes on, or serve again."""
+        self.is_draining = draining
+        for fingerprint in self.clients:
+            if (peer := self.core.peers.get(fingerprint)) is not None:
+                self.core.send(peer, Draining(draining=draining), now)
 
     def session_lost(self, peer: Peer, now: float) -> None:
         address = self.clients.pop(peer.fingerprint, None)
@@ -241,6 +251,15 @@ class PlanetCore(Face):
     def adopt_world(self, world: World, now: float) -> bool:
         """Use an update of the world, and tell everybody; see `Planets.adopt`."""
         return self.planets.adopt(world, now)
+
+    def drain(self, now: float, *, draining: bool = True) -> None:
+        """Tell the clients to go elsewhere; what is relayed is relayed on."""
+        self._part.drain(now, draining=draining)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it is about to stop."""
+        return self._part.is_draining
 
     @property
     def world(self) -> World | None:

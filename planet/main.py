@@ -10,6 +10,7 @@ from l2mesh.cli.options import state_option
 from l2mesh.cli.output import output_option
 from l2mesh.cli.program import run, version_option
 from l2mesh.service.options import config_option, daemon_settings
+from planet.cli.drain import drain
 from planet.cli.identity import identity
 from planet.cli.options import DEFAULT_STATE, PREFIX, PROGRAM
 from planet.cli.serve import serve
@@ -28,7 +29,7 @@ def cli() -> None:
     """Introduce l2mesh nodes to each other, and relay for those without a direct path."""
 
 
-for command in (serve, identity, status, world):
+for command in (serve, identity, status, drain, world):
     cli.add_command(command)
 
 

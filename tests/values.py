@@ -98,6 +98,7 @@ MESSAGES: st.SearchStrategy[message.Message] = st.one_of(
     st.builds(message.RelayFailed, FINGERPRINTS, st.sampled_from(message.RelayFailure)),
     st.builds(message.RelayRenew, _tuples(RELAYS, 8)),
     st.builds(message.RelayGone, _tuples(RELAYS, 8)),
+    st.builds(message.Draining, st.booleans()),
     st.builds(message.LinkRequest, RELAYS, PUBLICS, FINGERPRINTS),
     st.builds(message.LinkAnswer, RELAYS, st.booleans()),
     st.builds(message.LinkGone, _tuples(RELAYS, 8)),

@@ -262,6 +262,7 @@ def messages() -> tuple[message.Message, ...]:
         message.RelayFailed(bob.fingerprint, message.RelayFailure.ABSENT),
         message.RelayRenew((1, 2**56 - 1)),
         message.RelayGone(()),
+        message.Draining(True),
         message.LinkRequest(0x0123456789ABCD, alice.encode(), bob.fingerprint),
         message.LinkAnswer(0x0123456789ABCD, accept=False),
         message.LinkGone((0x0123456789ABCD,)),

@@ -15,6 +15,7 @@ from l2mesh.errors import L2meshError
 from l2mesh.node.calls import Calls
 from l2mesh.node.candidates import Candidates
 from l2mesh.node.core import Core, Settings
+from l2mesh.node.drains import Drains
 from l2mesh.node.effects import CoreOutput
 from l2mesh.node.files import PEERS_FILE
 from l2mesh.node.home import Home
@@ -66,11 +67,13 @@ class ReachableFace(Face):
         self.calls = Calls(self.core, self.candidates)
         home, spares = Home(self.planets), Spares(self.core, self.planets, self.relays)
         self.worlds = Worlds(self.core, self.planets)
-        reaching = (self.planets, home, self.worlds, self.relays, spares, self.candidates)
+        drains = Drains(self.core, self.planets, self.relays)
+        reaching = (self.planets, home, self.worlds, self.relays, spares, drains, self.candidates)
         for part in (*reaching, self.calls, self.streams):
             self.core.add_part(part)
         self.candidates.on_told = self.calls.told
-        self.planets.on_adopted.append(self.worlds.adopted)
+        self.planets.on_drained += [home.look, spares.drained]
+        self.planets.on_adopted += [self.worlds.adopted, drains.world_adopted]
         self.planets.on_observed = self.candidates.offer_all
 
     def restore(self, files: Mapping[str, bytes], now: float) -> list[str]:

@@ -58,6 +58,10 @@ class Planets(Part):
     """Hears that what planets see of us has changed."""
     on_adopted: list[Callable[[float], None]] = field(default_factory=list)
     """Hears that the world is another one."""
+    draining: set[bytes] = field(default_factory=set)
+    """Planets that are about to stop; see `Drains`."""
+    on_drained: list[Callable[[float], None]] = field(default_factory=list)
+    """Hears that `draining` has changed."""
     leaving: dict[bytes, float] = field(default_factory=dict)
     """Planets that the world names no more, and until when their sessions are kept."""
     _reached: set[bytes] = field(default_factory=set)
@@ -102,8 +106,10 @@ class Planets(Part):
         return [peer for peer in peers if peer is not None]
 
     def live(self) -> list[Peer]:
-        """Planets that can be asked: home, then the others, the best first."""
+        """Planets that can be asked: home, then the others, the best first; those that drain only
+        where there is no other."""
         ready = [peer for peer in self.members() if peer.is_live and peer.path is not None]
+        ready = [each for each in ready if each.fingerprint not in self.draining] or ready
         return sorted(ready, key=lambda p: (p.fingerprint != self.home, p.paths.cost_s))
 
     def is_planet(self, fingerprint: bytes) -> bool:

@@ -280,12 +280,21 @@ class Relays(Part):
                 del self.legs[relay]
                 self.core.emit(RemoveRelayLeg(relay))
                 continue
-            relays.setdefault(leg.planet, []).append(relay)
+            if not self._is_spent(relay, leg):
+                relays.setdefault(leg.planet, []).append(relay)
         for fingerprint, ids in relays.items():
             planet = self.core.peers.get(fingerprint)
             if planet is not None and planet.is_live:
                 for start in range(0, len(ids), 256):
                     self.core.send(planet, RelayRenew(relays=tuple(ids[start : start + 256])), now)
+
+    def _is_spent(self, relay: int, leg: Leg) -> bool:
+        """Whether a relay at a planet that drains has been left: then it may run out."""
+        peer = self.core.peers.get(leg.peer)
+        if leg.planet not in self.planets.draining or peer is None:
+            return False
+        active = peer.paths.active
+        return active is not None and active.relay != relay
 
     def _forget_old_offers(self, now: float) -> None:
         for relay, (_, since) in list(self.offered.items()):

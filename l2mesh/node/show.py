@@ -69,13 +69,19 @@ def planets(node: Node) -> list[PlanetView]:
                 fingerprint=peer.fingerprint,
                 endpoint=path.endpoint if path is not None and not is_tls else endpoints[0],
                 rtt_ms=peer.paths.rtt_ms,
-                state="up" if is_up else "connecting",
+                state=_planet_state(node, peer, is_up=is_up),
                 transport=None if path is None else "tls" if is_tls else "udp",
                 loss=peer.paths.loss,
                 is_home=peer.fingerprint == node.planets.home,
             )
         )
     return views
+
+
+def _planet_state(node: Node, peer: Peer, *, is_up: bool) -> str:
+    if not is_up:
+        return "connecting"
+    return "draining" if peer.fingerprint in node.planets.draining else "up"
 
 
 def ping_result(node: Node, ping: int) -> PingResult | None:

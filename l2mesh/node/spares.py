@@ -3,7 +3,7 @@
 When frames have passed by a relay for 5 s, either end sees to one at its own home planet and, if
 there is still only one after 10 s, to one at its next best. So the pair has the relays that are
 good for each of them, measures both from end to end, and has one to go on by when a planet dies. A
-planet that could not is asked again after 60 s.
+planet that could not is asked again after 60 s. A relay at a planet that drains counts as none.
 """
 
 from __future__ import annotations
@@ -63,27 +63,37 @@ class Spares(Part):
     def handle_timeout(self, now: float) -> None:
         having: dict[bytes, set[bytes]] = {}
         for leg in self.relays.legs.values():
-            having.setdefault(leg.peer, set()).add(leg.planet)
+            having.setdefault(leg.peer, set())
+            if leg.planet not in self.planets.draining:
+                having[leg.peer].add(leg.planet)
         for fingerprint, planets in having.items():
             peer = self.core.peers.get(fingerprint)
-            if peer is not None and self._is_relayed(peer, now):
+            if peer is not None and self._is_relayed(peer, now, anyhow=not planets):
                 self._look(peer, planets, now)
             else:
                 self._pairs.pop(fingerprint, None)
         self._look_at = now + LOOK_S if having else None
 
-    def _is_relayed(self, peer: Peer, now: float) -> bool:
+    def drained(self, now: float) -> None:
+        """Planets begin or end to drain."""
+        self._look_at = now
+
+    def _is_relayed(self, peer: Peer, now: float, *, anyhow: bool) -> bool:
+        """Whether the pair uses a relay; ``anyhow``: even if no frames pass just now."""
         active = peer.paths.active
         if not peer.is_live or active is None or not active.relay:
             return False
+        if anyhow:
+            return True
         return self.core.settings.activity(peer.fingerprint).frame > now - FLOWING_S
 
     def _look(self, peer: Peer, having: set[bytes], now: float) -> None:
         pair = self._pairs.setdefault(peer.fingerprint, _Pair(now))
-        if now < pair.since + SETTLED_S:
+        if having and now < pair.since + SETTLED_S:
             return
         wanted = [planet for planet in self.planets.live() if planet.fingerprint not in having]
         is_alone = len(having) < ENOUGH and now >= pair.since + PATIENCE_S
+        is_alone = is_alone or not having
         for planet in wanted:
             if planet.fingerprint != self.planets.home and not is_alone:
                 continue

@@ -62,7 +62,7 @@ class PlanetView:
     endpoint: Endpoint | None
     rtt_ms: float | None
     state: str
-    """``up`` or ``connecting``."""
+    """``up``, ``draining`` or ``connecting``."""
     transport: str | None = None
     """``udp``, or ``tls`` where UDP is blocked; None while it is not reached."""
     loss: float = 0.0

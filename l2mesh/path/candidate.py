@@ -38,6 +38,7 @@ _RTT_WEIGHT: Final = 8
 _LOSS_WEIGHT: Final = 32
 _CHANCE: Final = 0.05
 """A loss up to this share may be chance: one PROBE of the last few."""
+_SHUN_S: Final = 100.0
 _LOSS_S: Final = 1.0
 """Round trip that weighs as much as losing everything: each percent counts as 10 ms."""
 _FALSE_ALARM_S: Final = 3.0
@@ -139,6 +140,8 @@ class Candidate:
     """PROBEs sent to it."""
     answers: int = 0
     """PROBE_REPLYs that came back from it."""
+    avoided: bool = False
+    """A relay whose planet is about to stop: any other that answers is better."""
     loss: float = 0.0
     """Share (0..1) of PROBEs that were not answered, of about the last 32."""
     rtt_s: float | None = None
@@ -179,7 +182,8 @@ class Candidate:
         """
         if self.rtt_s is None:
             return float("inf")
-        return self.rtt_s + max(0.0, self.loss - _CHANCE) * _LOSS_S
+        shun_s = _SHUN_S if self.avoided else 0.0
+        return self.rtt_s + max(0.0, self.loss - _CHANCE) * _LOSS_S + shun_s
 
     def unanswered(self) -> None:
         """A PROBE was not answered in time."""

@@ -184,6 +184,13 @@ class PathSet:
             self._active = None
             self._settle(now, changed=True)
 
+    def avoid_relay(self, relay: int, now: float, *, avoided: bool) -> None:
+        """The planet of this relay is about to stop, or is not any more."""
+        for candidate in self._table.relays():
+            if candidate.path.relay == relay:
+                candidate.avoided = avoided
+        self._settle(now)
+
     def add_candidates(
         self, endpoints: Iterable[Endpoint], kind: Kind, now: float, *, again: bool = False
     ) -> None:

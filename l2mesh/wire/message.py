@@ -23,6 +23,7 @@ from l2mesh.wire.controller_messages import (
 from l2mesh.wire.link_messages import LinkAnswer, LinkGone, LinkRequest
 from l2mesh.wire.member_messages import Call, Candidates, Indices, LaneIndex, Meet, Refuse, Want
 from l2mesh.wire.planet_messages import (
+    Draining,
     RelayAnswer,
     RelayFailed,
     RelayFailure,
@@ -53,6 +54,7 @@ __all__ = [
     "Candidates",
     "Config",
     "Credential",
+    "Draining",
     "HaveWorld",
     "Indices",
     "Join",
@@ -105,6 +107,7 @@ Message: TypeAlias = (
     | RelayFailed
     | RelayRenew
     | RelayGone
+    | Draining
     | LinkRequest
     | LinkAnswer
     | LinkGone

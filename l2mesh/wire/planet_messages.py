@@ -10,6 +10,7 @@ from l2mesh.wire.fields import Address, Fingerprint, PublicBytes, RelayId
 __all__ = [
     "MAX_CLAIMS",
     "MAX_RELAYS",
+    "Draining",
     "RelayAnswer",
     "RelayFailed",
     "RelayFailure",
@@ -102,3 +103,10 @@ class RelayGone(Struct, frozen=True):
 
     VERB: ClassVar[int] = 0x18
     relays: Annotated[tuple[RelayId, ...], Meta(max_length=MAX_RELAYS)]
+
+
+class Draining(Struct, frozen=True):
+    """Planet to node: whether I am about to stop, so that you go elsewhere while there is time."""
+
+    VERB: ClassVar[int] = 0x19
+    draining: bool

@@ -83,6 +83,7 @@ class Daemon:
                 options.state / SOCKET,
                 {
                     "status": Method(self._status, writes=True),
+                    "drain": Method(self._drain, writes=True),
                     "world_install": Method(self._install_world, writes=True),
                 },
             )
@@ -129,6 +130,7 @@ class Daemon:
             "sessions": self.core.sessions,
             "relays": self.core.relays,
             "links": self.core.links,
+            "draining": self.core.is_draining,
             "streams": len(self.driver.underlay.streams),
             "relayed_bytes": counters.get("relayed_bytes", 0),
             "relayed_packets": counters.get("relayed_packets", 0),
@@ -139,6 +141,12 @@ class Daemon:
             "drops": {str(reason): count for reason, count in self.engine.drops().items()},
             "health": [*self.base.health(), *self._world_health()],
         }
+
+    async def _drain(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"draining": bool}`: clients go elsewhere, or come back."""
+        self.core.drain(self.clock(), draining=bool(arguments.get("draining", True)))
+        self.driver.pump()
+        return await self._status({})
 
     async def _install_world(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """`{"world": text}`: an update, for us and for everybody whom we reach."""
@@ -171,10 +179,14 @@ class Daemon:
         ]
 
     def _world_health(self) -> list[str]:
+        found = []
+        if self.core.is_draining:
+            left = self.core.relays
+            found.append(f"draining: {left} relays are left; it may stop when there are none")
         named = {planet.identity.fingerprint for planet in self.world.planets}
-        if self.identity.fingerprint in named:
-            return []
-        return ["the world does not name this planet any more: nodes have left it"]
+        if self.identity.fingerprint not in named:
+            found.append("the world does not name this planet any more: nodes have left it")
+        return found
 
     def _carry_out(self, effect: PlanetEffect) -> None:
         if isinstance(effect, RememberClaims):

@@ -166,6 +166,7 @@ VERBS: dict[int, tuple[str, Fields]] = {
     0x16: ("RelayFailed", _needs(peer=FINGERPRINT) | {"reason": (REASON, "")}),
     0x17: ("RelayRenew", _needs(relays=array(RELAY, 1024))),
     0x18: ("RelayGone", _needs(relays=array(RELAY, 1024))),
+    0x19: ("Draining", _needs(draining=boolean)),
     0x1A: ("LinkRequest", _needs(relay=RELAY, asker=PUBLIC, peer=FINGERPRINT)),
     0x1B: ("LinkAnswer", _needs(relay=RELAY, accept=boolean)),
     0x1C: ("LinkGone", _needs(relays=array(RELAY, 1024))),

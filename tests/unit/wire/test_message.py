@@ -11,8 +11,7 @@ from l2mesh.wire.message import MESSAGES, PRIORITIES, PRIORITY, decode_message, 
 from tests.values import MESSAGES as ANY_MESSAGE
 
 VERBS = [
-    *range(0x10, 0x19),
-    *range(0x1A, 0x1D),
+    *range(0x10, 0x1D),
     *range(0x20, 0x27),
     0x28,
     0x29,

@@ -1,4 +1,4 @@
-"""`world install` at a running planet."""
+"""What an operator does at a running planet: `world install` and `drain`."""
 
 import asyncio
 import os
@@ -59,5 +59,21 @@ async def test_an_update_is_used_kept_and_never_taken_back(tmp_path: Path) -> No
         await ask(daemon, "world_install", world=alone.text())
         (complaint,) = [line for line in (await ask(daemon, "status"))["health"] if "world" in line]
         assert "does not name this planet" in complaint
+    finally:
+        await daemon.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_planet_drains_and_serves_again(tmp_path: Path) -> None:
+    options = Options(
+        state=tmp_path, listen=Listen("127.0.0.1", 0), engine="reference", advertise=(AT,)
+    )
+    daemon = Daemon(options)
+    await daemon.start()
+    try:
+        drained = await ask(daemon, "drain", draining=True)
+        assert drained["draining"] and any("draining: 0 relays" in one for one in drained["health"])
+        served = await ask(daemon, "drain", draining=False)
+        assert not served["draining"] and not any("drain" in one for one in served["health"])
     finally:
         await daemon.stop()

@@ -1,0 +1,65 @@
+"""Planets that are about to stop, or that the world names no more (section 7.7).
+
+Nobody is asked there as long as another planet answers. Relays at such a planet are avoided: each
+pair gets one elsewhere (`Spares`), moves to it once that has answered, and the old one runs out.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from l2mesh.node.core import Core
+from l2mesh.node.part import Handler, Part
+from l2mesh.node.peer import Peer
+from l2mesh.node.planets import Planets
+from l2mesh.node.relays import Relays
+from l2mesh.wire.message import Draining
+
+__all__ = ["Drains"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Drains(Part):
+    """Keeps `Planets.draining`, and has the relays there avoided."""
+
+    core: Core
+    planets: Planets
+    relays: Relays
+
+    def handlers(self) -> dict[type, Handler]:
+        return {Draining: self.receive}
+
+    def receive(self, planet: Peer, message: Draining, now: float) -> None:
+        """A planet begins to drain, or serves again. Only planets are heard."""
+        if not self.planets.is_planet(planet.fingerprint):
+            self.core.refuse("no_planet")
+            return
+        log.info("planet drains: peer=%s %s", planet.fingerprint.hex()[:10], message.draining)
+        self._set(planet.fingerprint, now, draining=message.draining)
+
+    def world_adopted(self, now: float) -> None:
+        """Planets that the world names no more are as good as draining."""
+        for fingerprint in self.planets.leaving:
+            self._set(fingerprint, now, draining=True)
+
+    def session_lost(self, peer: Peer, now: float) -> None:
+        self.planets.draining.discard(peer.fingerprint)  # started anew, it may serve again
+
+    def peer_removed(self, peer: Peer, now: float) -> None:
+        self.planets.draining.discard(peer.fingerprint)
+
+    def _set(self, planet: bytes, now: float, *, draining: bool) -> None:
+        if draining:
+            self.planets.draining.add(planet)
+        else:
+            self.planets.draining.discard(planet)
+        for relay, leg in self.relays.legs.items():
+            peer = self.core.peers.get(leg.peer)
+            if leg.planet == planet and peer is not None:
+                peer.paths.avoid_relay(relay, now, avoided=draining)
+                self.core.touch(peer, now)
+        for hear in self.planets.on_drained:
+            hear(now)
