@@ -24,9 +24,9 @@ from l2mesh.crypto import Cipher, Random, SodiumCrypto
 from l2mesh.identity import Identity, address_of, signature_input
 from l2mesh.session import keys, macs
 from l2mesh.session.handshake import Initiation, Offer, Role, open_init, respond
-from l2mesh.wire import control, data, message, relay
+from l2mesh.wire import control, data, lan, message, relay
 from l2mesh.wire.body import pack_value, unpack_value
-from l2mesh.wire.endpoint import Endpoint
+from l2mesh.wire.endpoint import Endpoint, parse_endpoint
 from l2mesh.wire.handshake import Announcement
 
 Case: TypeAlias = dict[str, Any]
@@ -207,6 +207,20 @@ def relay_cases() -> Iterator[Case]:
     yield {"invalid": "nothing inside", "datagram": "0400000000000001"}
     yield {"invalid": "relay id 0", "datagram": "0400000000000000" + inner.hex()}
     yield {"invalid": "not RELAY", "datagram": "0500000000000001" + inner.hex()}
+
+
+def lan_cases() -> Iterator[Case]:
+    sender, nonce = identity("alice").fingerprint, bytes(range(16))
+    for text, asks in (("192.168.1.5:9993", True), ("10.0.0.1:1", False)):
+        source = parse_endpoint(text)
+        beacon = lan.seal_beacon(sender, nonce, source, asks=asks)
+        case = {"fingerprint": sender.hex(), "source": text, "asks": asks, "nonce": nonce.hex()}
+        yield {**case, "beacon": beacon.hex()}
+    yield {"invalid": "an unknown flag", "beacon": "06010002" + bytes(32).hex()}
+    yield {"invalid": "another version", "beacon": "06020000" + bytes(32).hex()}
+    yield {"invalid": "another type", "beacon": "05010000" + bytes(32).hex()}
+    yield {"invalid": "35 bytes", "beacon": "06010000" + bytes(31).hex()}
+    yield {"invalid": "37 bytes", "beacon": "06010000" + bytes(33).hex()}
 
 
 def control_cases() -> Iterator[Case]:
@@ -562,6 +576,7 @@ FILES: Final[dict[str, tuple[str, Callable[[], Iterator[Case]]]]] = {
     "keys": ("The key of each index, section 3.6.", keys_cases),
     "data": ("DATA datagrams and pieces, section 4.", data_cases),
     "relay": ("RELAY datagrams, section 5.", relay_cases),
+    "lan": ("LAN beacons, section 8.6.", lan_cases),
     "control": ("Control records, section 6.", control_cases),
     "messages": ("Messages and bodies, section 6.", messages_cases),
     "signed": ("Signed objects, sections 9.1 to 9.4.", signed_cases),

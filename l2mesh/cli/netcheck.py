@@ -40,6 +40,10 @@ def _lines(answer: dict[str, Any]) -> list[str]:
     for version in (4, 6):
         first, *more = _family(answer[f"ipv{version}"])
         lines += [f"IPv{version}  {first}", *(f"{INDENT}{line}" for line in more)]
+    if here := answer.get("lan"):
+        lines.append(
+            f"LAN   {', '.join(f'{clean(who)} at {clean(at)}' for who, at in here.items())}"
+        )
     rows = [_row(planet) for planet in answer["planets"]]
     if rows:
         headings = ("PLANET", "ENDPOINT", "UDP", "RTT", "LOSS", "TCP", "SEES US AS")

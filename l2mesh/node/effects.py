@@ -21,6 +21,7 @@ __all__ = [
     "OpenStream",
     "Persist",
     "RemoveDevice",
+    "SendBeacon",
 ]
 
 
@@ -85,7 +86,22 @@ class CloseStream:
     endpoint: Endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class SendBeacon:
+    """Send a LAN beacon (section 8.6) by our UDP socket from one of our addresses."""
+
+    address: str
+    """IPv4; what `Lan.set_places` was told."""
+    datagram: bytes
+
+
 Effect: TypeAlias = (
-    ConfigureDevice | RemoveDevice | Persist | NetworkChanged | OpenStream | CloseStream
+    ConfigureDevice
+    | RemoveDevice
+    | Persist
+    | NetworkChanged
+    | OpenStream
+    | CloseStream
+    | SendBeacon
 )
 CoreOutput: TypeAlias = Command | Effect

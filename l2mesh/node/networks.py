@@ -7,7 +7,7 @@ meeting decided, keep what changed. What a message *does* stands in ``verbs/``, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -180,6 +180,12 @@ class Networks(Part):
         self.core.connect(peer, now)
         if peer.is_live:
             join.ask(self, joined, peer, now)
+
+    def members(self) -> Iterator[bytes]:
+        """Fingerprints of everybody else in the rosters of our networks."""
+        ours = self.core.settings.identity.public.fingerprint
+        for joined in self.joined.values():
+            yield from (f for f in joined.state.roster.entries if f != ours)
 
     def connect_member(self, joined: Joined, fingerprint: bytes, now: float) -> None:
         """Have a session with a member from the roster."""

@@ -22,6 +22,7 @@ from l2mesh.node.groups import MulticastGroups
 from l2mesh.node.groupview import GroupsView, groups_view
 from l2mesh.node.guardview import GuardView, guard_view
 from l2mesh.node.joined import Joined, Options, change_option
+from l2mesh.node.lan import Lan
 from l2mesh.node.loopguards import LoopGuards
 from l2mesh.node.netcheck import Netcheck
 from l2mesh.node.networks import Networks
@@ -54,6 +55,8 @@ class Node(ReachableFace):
         self.core.add_part(self.groups)
         self.culprits = Culprits()
         self.core.add_part(self.culprits)
+        self.lan = Lan(self.core, self.candidates, self.networks_part.members)
+        self.core.add_part(self.lan)
         self.planets.on_claims = self.networks_part.receive_claims
         self.planets.on_live.append(self.networks_part.planet_live)
         self._addresses: dict[bytes, bytes] = {}

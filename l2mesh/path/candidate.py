@@ -52,6 +52,7 @@ class Kind(enum.Enum):
     OBSERVED = "observed"  # our own endpoint as a planet sees it; only ever told to peers
     REMEMBERED = "remembered"  # it worked the last time
     TOLD = "told"  # the peer named it, or the world names it for a planet
+    LAN = "lan"  # it has announced itself on a LAN of ours
     SEEN = "seen"  # the source of an authentic datagram
     RELAY = "relay"  # a relay id at a planet, agreed by both ends
     STREAM = "stream"  # datagrams over TLS, where UDP does not get through
@@ -60,6 +61,7 @@ class Kind(enum.Enum):
 _CAPS: Final = {
     Kind.REMEMBERED: 4,
     Kind.TOLD: MAX_TOLD,
+    Kind.LAN: 2,
     Kind.SEEN: 4,
     Kind.RELAY: MAX_RELAYS,
     Kind.STREAM: 4,

@@ -10,6 +10,8 @@ from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 __all__ = ["best_path", "handshake_paths"]
 
 _MAX_WORKED: Final = 2
+_TRIED_ALONE: Final = frozenset({Kind.REMEMBERED, Kind.LAN})
+"""Endpoints of a member at which a session may begin."""
 _BETTER_RELAY: Final = 0.8
 _GAIN_S: Final = 0.005
 """Another relay is taken when its cost is below this share of the present one's, and by so much."""
@@ -36,12 +38,13 @@ def handshake_paths(
     """Where an INIT should go: the path in use, relays, and endpoints that answered last.
 
     Of a planet or controller (``always``) all endpoints that are known, at once: one of them may be
-    of a family that this host has not. Another peer's endpoints are only tried inside a session.
+    of a family that this host has not. Another peer's endpoints are only tried inside a session,
+    but for those that worked the last time or announced themselves on our LAN.
     """
     chosen = [] if active is None else [active]
     chosen += [*table.relays(), *table.by_latest_answer()[:_MAX_WORKED]]
     if direct:
-        chosen += [c for c in table.direct() if always or c.kind is Kind.REMEMBERED]
+        chosen += [c for c in table.direct() if always or c.kind in _TRIED_ALONE]
     return tuple(dict.fromkeys(candidate.path for candidate in chosen))
 
 

@@ -61,6 +61,11 @@ DEFAULT_STATE: Final = Path("/var/lib/l2mesh/node")
     help="The local API.",
 )
 @click.option("--relay-only", is_flag=True, help="Neither use nor offer direct paths.")
+@click.option(
+    "--no-lan-beacons",
+    is_flag=True,
+    help="Neither announce this node to members on the same LAN nor listen for them.",
+)
 @proxy_option()
 @carrier_options()
 @workers_option()
@@ -73,6 +78,7 @@ def main(
     listen: str,
     socket: Path,
     relay_only: bool,
+    no_lan_beacons: bool,
     proxy: str | None,
     log_level: str,
     **carrier: Any,
@@ -88,6 +94,7 @@ def main(
             listen=parse_listen(listen),
             socket=socket,
             relay_only=relay_only,
+            lan_beacons=not no_lan_beacons,
             proxy=proxy,
             **carrier,
         )

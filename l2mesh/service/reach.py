@@ -69,6 +69,7 @@ async def netcheck(daemon: Daemon, _: Mapping[str, Any]) -> dict[str, Any]:
         "ipv4": _family(findings, 4),
         "ipv6": _family(findings, 6),
         "planets": [_reach(daemon, reach, findings) for reach in findings.reaches],
+        "lan": _lan(daemon),
         "blocked": _blocked(findings),
         "advice": list(advise(findings)),
     }
@@ -127,6 +128,15 @@ def _candidate(candidate: CandidateView) -> dict[str, Any]:
         "answered_s_ago": report.answered_age_s,
         "rtt_ms": report.rtt_ms,
         "loss": report.loss,
+    }
+
+
+def _lan(daemon: Daemon) -> dict[str, str]:
+    """Members that announced themselves on a LAN of ours: address -> endpoint."""
+    heard = daemon.node.lan.heard(daemon.clock())
+    return {
+        daemon.node.address(fingerprint).hex(): format_endpoint(endpoint)
+        for fingerprint, endpoint in heard.items()
     }
 
 

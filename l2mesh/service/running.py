@@ -27,12 +27,14 @@ from l2mesh.node.effects import (
     OpenStream,
     Persist,
     RemoveDevice,
+    SendBeacon,
 )
 from l2mesh.node.node import Node
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.streams.client import Dialler
 from l2mesh.service.addresses import local_addresses, to_endpoints
 from l2mesh.service.foundation import DaemonOptions, Foundation
+from l2mesh.service.lansocket import LanSocket, lan_places
 from l2mesh.service.netlink import LinkWatch, Netlink, NetlinkFailure
 
 __all__ = ["NodeOptions", "RunningNode"]
@@ -49,6 +51,8 @@ class NodeOptions(DaemonOptions):
     world: Path | None
     """None: no world file was found at the default place."""
     relay_only: bool = False
+    lan_beacons: bool = True
+    """Announce ourselves on LANs to members, and listen for them; never where `relay_only`."""
     proxy: str | None = None
     """URL of an HTTP proxy for TLS to planets."""
     name: str = ""
@@ -94,6 +98,7 @@ class RunningNode(abc.ABC):
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._watch: LinkWatch | None = None
+        self._lan: LanSocket | None = None
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -106,6 +111,8 @@ class RunningNode(abc.ABC):
             logger.error("%s", complaint)
         if self.options.world is not None:
             self.base.adopt_file(self.options.world, self.node.world, self.adopt_world)
+        if self.options.lan_beacons and not self.options.relay_only:
+            self._lan = LanSocket(self.driver.underlay, self._beacon_heard)
         self._watch = LinkWatch(self._links_changed)
         await self._look_at_addresses()
         self.driver.start()
@@ -117,6 +124,8 @@ class RunningNode(abc.ABC):
         await self.dialler.close()
         if self._watch is not None:
             self._watch.close()
+        if self._lan is not None:
+            self._lan.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -169,6 +178,9 @@ class RunningNode(abc.ABC):
                     self._change_port(effect)
             case NetworkChanged():
                 self._wake()
+            case SendBeacon(address, datagram):
+                if self._lan is not None:
+                    self._lan.send(address, datagram)
             case OpenStream() | CloseStream():
                 if not self._is_stopping:
                     self.dialler.carry_out(effect)
@@ -176,6 +188,10 @@ class RunningNode(abc.ABC):
     def _stream_changed(self, planet: bytes, endpoint: Endpoint | None) -> None:
         if not self._is_stopping:
             self.call(self.node.stream_changed, planet, endpoint)
+
+    def _beacon_heard(self, datagram: bytes, source: Endpoint) -> None:
+        if not self._is_stopping:
+            self.call(self.node.lan.hear, datagram, source)
 
     def _wake(self) -> None:
         self._change.set()
@@ -191,6 +207,7 @@ class RunningNode(abc.ABC):
         """Tells engine and node under which addresses this host can be reached."""
         try:
             addresses = await self.netlink.run(local_addresses)
+            places = await self.netlink.run(lan_places)
         except NetlinkFailure as error:
             logger.warning("cannot list the host's addresses: %s", error)
             return
@@ -198,3 +215,8 @@ class RunningNode(abc.ABC):
         command = SetUnderlay(port, frozenset(addresses))
         self.engine.execute(command, self.clock())
         self.driver.set_local_endpoints(to_endpoints(addresses, self.options.listen, port))
+        if self._lan is not None:
+            local = {endpoint.host for endpoint in self.node.core.local_endpoints}
+            places = tuple(place for place in places if str(place.address.ip) in local)
+            self._lan.set_places(places)
+            self.call(self.node.lan.set_places, [place.address for place in places], port)

@@ -85,6 +85,8 @@ class Interface:
     segment: Segment
     line: Line
     receive: Receiver
+    hear: Receiver | None = None
+    """Gets what is announced on the segment."""
     arrived: dict[str, float] = field(default_factory=dict)
     """Sender -> when its last datagram arrives: a line that does not reorder keeps the order."""
 
@@ -164,6 +166,15 @@ class Internet:
             return
         for delay in self._passes(interface.line):
             self._leave(interface, source, destination, data, delay)
+
+    def announce(self, interface: Interface, port: int, data: bytes) -> None:
+        """A host's socket sends to the group of its segment; everybody else there hears it."""
+        source = Endpoint(interface.address, port)
+        self.sent[interface.owner] += 1
+        for other in interface.segment.hosts.values():
+            if isinstance(other, Interface) and other is not interface and other.hear is not None:
+                for late in self._passes(other.line):
+                    self.schedule.after(late, partial(other.hear, data, source))
 
     # --- on the way -----------------------------------------------------------------------------
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Interface
 from random import Random
+from typing import Any
 
 from l2mesh.credential.world import World
 from l2mesh.crypto import Crypto
-from l2mesh.datapath.interface import Engine, SetUnderlay
+from l2mesh.datapath.interface import Endpoint, Engine, SetUnderlay
 from l2mesh.datapath.reference.engine import ReferenceEngine
 from l2mesh.identity import Identity
 from l2mesh.node.core import Settings
+from l2mesh.node.effects import SendBeacon
 from l2mesh.node.node import Node
 from l2mesh.node.views import NetworkView, PeerView
 from tests.simulator.host import Host, Port
@@ -63,6 +66,8 @@ class NodeHost(Host[Node]):
         super().__init__(name, internet, schedule, journal)
         self.given = given
         self.direct = direct
+        self.is_on_lan = False
+        """Whether the first interface leads to a LAN, on which beacons pass."""
         self.identity = Identity.generate(given.crypto, given.random(f"{name}/identity").randbytes)
         self.boot = self._boot
         self.has_hosts = False
@@ -89,6 +94,24 @@ class NodeHost(Host[Node]):
         addresses = frozenset(each.address for each in self.interfaces)
         engine.execute(SetUnderlay(self.port, addresses), now)
         return engine, node
+
+    def start(self) -> None:
+        """Start the daemon, which is told of its LAN as the service does it."""
+        super().start()
+        if self.is_on_lan:
+            place = IPv4Interface(f"{self.interfaces[0].address}/24")
+            self.interfaces[0].hear = self._hear
+            self.call(lambda node, now: node.lan.set_places([place], self.port, now))
+
+    def carry_out(self, effect: Any) -> None:
+        if isinstance(effect, SendBeacon):
+            self.internet.announce(self.interfaces[0], self.port, effect.datagram)
+        else:
+            super().carry_out(effect)
+
+    def _hear(self, datagram: bytes, source: Endpoint) -> None:
+        if self.machine is not None:
+            self.call(lambda node, now: node.lan.hear(datagram, source, now))
 
     def device_made(self, network: int, name: str) -> None:
         self.schedule.after(0.0, lambda: self._tell_device(network, name))

@@ -21,8 +21,9 @@ from l2mesh.errors import ConfigError, CryptoError, MalformedPacket
 from l2mesh.identity import Identity, PublicIdentity, address_of, signature_input
 from l2mesh.session import keys
 from l2mesh.session.handshake import Initiation, Offer, Role, open_init
-from l2mesh.wire import control, data, message, relay
+from l2mesh.wire import control, data, lan, message, relay
 from l2mesh.wire.body import unpack_value
+from l2mesh.wire.endpoint import parse_endpoint
 from tools import vectors
 
 CRYPTO = SodiumCrypto()
@@ -125,6 +126,18 @@ def test_allowed_flags(case: Case) -> None:
 def test_relay(case: Case) -> None:
     split = _check(case, lambda: relay.split_relay(bytes.fromhex(case["datagram"])))
     assert split is None or split == (case["relay"], bytes.fromhex(case["inner"]))
+
+
+@pytest.mark.parametrize("case", _cases("lan", "beacon"))
+def test_lan_beacon(case: Case) -> None:
+    datagram = bytes.fromhex(case["beacon"])
+    beacon = _check(case, lambda: lan.LanBeacon.decode(datagram))
+    if beacon is None:
+        return
+    fingerprint, source = bytes.fromhex(case["fingerprint"]), parse_endpoint(case["source"])
+    assert (beacon.asks, beacon.nonce.hex()) == (case["asks"], case["nonce"])
+    assert beacon.is_of(fingerprint, source)
+    assert lan.seal_beacon(fingerprint, beacon.nonce, source, asks=beacon.asks) == datagram
 
 
 @pytest.mark.parametrize("case", _cases("control", "plaintext"))

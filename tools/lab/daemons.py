@@ -234,6 +234,7 @@ class Node(Daemon):
         engine: str = "auto",
         workers: int = 1,
         relay_only: bool = False,
+        lan_beacons: bool = True,
     ) -> None:
         """Without `world` the machine's own `/etc/l2mesh/world` counts, if there is one."""
         super().__init__(host, name)
@@ -243,6 +244,7 @@ class Node(Daemon):
         self.engine = engine
         self.workers = workers
         self.relay_only = relay_only
+        self.lan_beacons = lan_beacons
 
     def daemon_arguments(self) -> list[Argument]:
         arguments: list[Argument] = ["--state", self.state, "--socket", self.socket]
@@ -250,6 +252,8 @@ class Node(Daemon):
         arguments += ["--workers", str(self.workers)]
         if self.world is not None:
             arguments += ["--world", self.world]
+        if not self.lan_beacons:
+            arguments.append("--no-lan-beacons")
         return [*arguments, "--relay-only"] if self.relay_only else arguments
 
     def cli_command(self, arguments: Sequence[Argument]) -> list[Argument]:

@@ -163,6 +163,7 @@ NETCHECK = {
         }
     ],
     "blocked": [],
+    "lan": {"89e92ceee5": "192.168.1.5:9993"},
     "advice": ["do something about it"],
 }
 ANSWERS: dict[str, dict[str, Any]] = {
