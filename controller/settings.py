@@ -175,7 +175,7 @@ SETTINGS: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "arp": _limit,
     "nd": _limit,
     "discovery": _limit,
-    "bpdu": _choice("block", "pass"),
+    "bpdu": _choice("block", "pass", "tunnel"),
     "snooping": parse_bool,
     "querier": parse_bool,
     "unknown_groups": _choice("flood", "drop"),

@@ -120,9 +120,9 @@ def set_(context: click.Context, network_id: str, settings: tuple[str, ...]) -> 
     Keys: name, mtu, public, pools, routes (10.0.0.0/8@10.9.0.1), dns, guard (default, strict, off),
     broadcast, multicast, unknown_unicast, arp, nd, discovery (pass, drop or frames a second; what
     is ARP, neighbour discovery, or mDNS, SSDP and LLMNR counts neither as broadcast nor as
-    multicast), bpdu (block, pass), snooping and querier (true, false: whether IP groups go only to
-    members that want them, and whether members ask their hosts), unknown_groups (flood, drop: what
-    happens to those that nobody wants).
+    multicast), bpdu (block, pass, tunnel: from bridges to bridges), snooping and querier (true,
+    false: whether IP groups go only to members that want them, and whether members ask their
+    hosts), unknown_groups (flood, drop: what happens to those that nobody wants).
     """
     answer = ask(
         context,

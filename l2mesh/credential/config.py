@@ -45,6 +45,8 @@ class Bpdu(StrEnum):
 
     BLOCK = "block"
     PASS = "pass"
+    TUNNEL = "tunnel"
+    """From bridges to bridges."""
 
 
 class Route(Struct, frozen=True):

@@ -238,7 +238,8 @@ class FlushPeer:
 class Limits:
     """What a network lets pass, per source: None = no limit, 0 = drop, else frames a second.
 
-    The burst is twice the rate. ``bpdu`` lets 01-80-C2-00-00-00..0F pass. Each frame to several
+    The burst is twice the rate. ``bpdu`` says what becomes of 01-80-C2-00-00-00..0F: ``block``,
+    ``pass``, or ``tunnel`` from bridges to bridges. Each frame to several
     counts in one class only: ``arp``, ``nd`` and ``discovery`` (mDNS, SSDP, LLMNR) are taken out of
     ``broadcast`` and ``multicast`` (section 10). ``floods_groups``: an IP group that nobody lists
     goes to everyone, otherwise only to ports that list none.
@@ -247,7 +248,7 @@ class Limits:
     broadcast: int | None = 500
     multicast: int | None = 500
     unknown_unicast: int | None = 500
-    bpdu: bool = False
+    bpdu: str = "block"
     guard: str = "default"
     arp: int | None = 500
     nd: int | None = 500

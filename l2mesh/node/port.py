@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_interface
 from typing import Any
 
-from l2mesh.credential.config import Bpdu, NetworkConfig, frames_per_second
+from l2mesh.credential.config import NetworkConfig, frames_per_second
 from l2mesh.credential.membership import MembershipCredential, Right
 from l2mesh.datapath.interface import (
     ClosePort,
@@ -131,7 +131,7 @@ def _limits(config: NetworkConfig) -> Limits:
         arp=frames_per_second(config.arp),
         nd=frames_per_second(config.nd),
         discovery=frames_per_second(config.discovery),
-        bpdu=config.bpdu is Bpdu.PASS,
+        bpdu=config.bpdu,
         guard=config.guard,
         floods_groups=config.unknown_groups == "flood" or not config.snooping,
     )

@@ -29,6 +29,9 @@ ETHERTYPE_QINQ: Final = 0x88A8
 BROADCAST: Final = b"\xff" * 6
 _LINK_LOCAL_PREFIX: Final = bytes.fromhex("0180c20000")
 _LINK_LOCAL_LAST: Final = 0x0F
+MAC_CONTROL: Final = frozenset({_LINK_LOCAL_PREFIX + b"\x01", _LINK_LOCAL_PREFIX + b"\x04"})
+"""Of the link alone, as PAUSE: no relay of any kind passes them on, IEEE 802.1Q-2022 tables 8-1 to
+8-3."""
 _DISCOVERY: Final = frozenset(
     bytes.fromhex(mac)
     for mac in (

@@ -11,7 +11,7 @@ from typing import Final
 
 from l2mesh.datapath.interface import DropReason, Limits
 from l2mesh.switch.addresses import Addresses
-from l2mesh.switch.ethernet import HEADER_BYTES, Class, Header, classify
+from l2mesh.switch.ethernet import HEADER_BYTES, MAC_CONTROL, Class, Header, classify
 from l2mesh.switch.fdb import NOBODY, Fdb, Nobody, Owner
 from l2mesh.switch.groups import Groups, group_of, is_for_all, segment_of
 from l2mesh.switch.guard import Guard, Member
@@ -168,10 +168,12 @@ class Switch:
             receivers = self._bridges
             if not receivers:
                 return DropReason.UNKNOWN_UNICAST
-        elif frame.kind is Class.LINK_LOCAL and not self.storm.limits.bpdu:
+        elif frame.kind is not Class.LINK_LOCAL:
+            receivers = self._everyone
+        elif not self._carries_reserved(frame, None):
             return DropReason.LINK_LOCAL_GROUP
         else:
-            receivers = self._everyone
+            receivers = self._everyone if self._passes_reserved() else self._bridges
         reason = self.storm.judge(frame.kind, None, now, frames)
         if reason is not None:
             return reason
@@ -193,12 +195,25 @@ class Switch:
                 return DropReason.SAME_PORT
             if not self.own.bridge:
                 return DropReason.UNKNOWN_UNICAST
-        elif frame.kind is Class.LINK_LOCAL and not self.storm.limits.bpdu:
+        elif frame.kind is Class.LINK_LOCAL and not self._carries_reserved(frame, source):
             return DropReason.LINK_LOCAL_GROUP
         reason = self.storm.judge(frame.kind, source, now)
         if reason is None and frame.group and not self._is_group_wanted(frame):
             return DropReason.GROUP_UNWANTED
         return reason
+
+    def _passes_reserved(self) -> bool:
+        """Whether 01-80-C2-00-00-00..0F is for everyone."""
+        return self.storm.limits.bpdu == "pass"
+
+    def _carries_reserved(self, frame: Frame, source: Owner) -> bool:
+        """Whether a frame to 01-80-C2-00-00-00..0F goes further; `source` None: from our port."""
+        if self.storm.limits.bpdu == "block" or frame.destination in MAC_CONTROL:
+            return False
+        if self._passes_reserved():
+            return True
+        others = self._bridges if source is None else self.members[source].bridge
+        return self.own.bridge and bool(others)
 
     def _of_group(self, frame: Frame) -> tuple[bytes, ...]:
         """The members that want a frame to an IP group."""

@@ -357,7 +357,8 @@ class Dice(random.Random):
                 guard = self.of("default", "off", "off", "strict")
                 arp, nd, discovery = (self.of(None, None, 0, 2) for _ in range(3))
                 floods = self.one_in(2)
-                limits = Limits(one, two, three, self.one_in(2), guard, arp, nd, discovery, floods)
+                bpdu = self.of("block", "pass", "tunnel")
+                limits = Limits(one, two, three, bpdu, guard, arp, nd, discovery, floods)
                 return SetLimits(network, limits)
             case 10 | 11 | 12:
                 path = None if self.one_in(4) else self.path()
@@ -675,8 +676,8 @@ class Life:
         """Frames that guards look into, from here and, past the guard there, from the other."""
         dice, other = self.dice, 1 - me
         guard = dice.of("default", "default", "strict", "off")
-        self.do(me, SetLimits(1, Limits(None, None, None, False, guard, None, None, None)))
-        self.do(other, SetLimits(1, Limits(None, None, None, False, "off", None, None, None)))
+        self.do(me, SetLimits(1, Limits(None, None, None, "block", guard, None, None, None)))
+        self.do(other, SetLimits(1, Limits(None, None, None, "block", "off", None, None, None)))
         for _ in range(dice.randrange(1, 7)):
             source = dice.of(MACS[me], MACS[me], dice.choice(STATIONS))
             frame = dice.judged(dice.of(MACS[other], BROADCAST), source)

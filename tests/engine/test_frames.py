@@ -55,8 +55,13 @@ LINK_LOCAL: list[Callable[[], Any]] = [
     lldp,
     lambda: Dot3(dst="01:80:c2:00:00:00", src=A) / LLC() / STP(),
     lambda: Ether(dst="01:80:c2:00:00:02", src=A, type=0x8809) / b"lacp",
-    lambda: Ether(dst="01:80:c2:00:00:01", src=A, type=0x8808) / b"pause",
 ]
+
+
+def pause() -> Any:
+    return Ether(dst="01:80:c2:00:00:01", src=A, type=0x8808) / b"pause"
+
+
 BAD: list[tuple[Callable[[], Any], DropReason]] = [
     (lambda: Ether(dst=B, src=A) / IP() / (b"x" * 1481), DropReason.BAD_FRAME),
     (lambda: Ether(dst=ALL, src=A) / (b"x" * 8000), DropReason.BAD_FRAME),
@@ -71,7 +76,7 @@ BAD: list[tuple[Callable[[], Any], DropReason]] = [
         DropReason.RA_GUARD,
     ),
     (lambda: Ether(dst=ALL, src=A) / ARP(hwsrc=B, pdst="10.0.0.2"), DropReason.ARP_GUARD),
-    *[(make, DropReason.LINK_LOCAL_GROUP) for make in LINK_LOCAL],
+    *[(make, DropReason.LINK_LOCAL_GROUP) for make in (*LINK_LOCAL, pause)],
 ]
 
 
@@ -105,10 +110,22 @@ def test_bad_frames_are_dropped(make: Callable[[], Any], reason: DropReason) -> 
 def test_link_local_groups_pass_where_bpdus_do(make: Callable[[], Any]) -> None:
     frame, hosts = raw(make()), make_mesh(3)
     for host in hosts:
-        host.do(SetLimits(NETWORK, Limits(bpdu=True)))
+        host.do(SetLimits(NETWORK, Limits(bpdu="pass")))
     hosts[0].engine.handle_frame(NETWORK, frame, hosts[0].now)
     carry(hosts)
     assert [host.delivered for host in hosts] == [[], [frame], [frame]]
+
+
+@pytest.mark.parametrize("bpdu", ["block", "pass", "tunnel"])
+def test_pause_is_for_the_link_alone(bpdu: str) -> None:
+    """IEEE 802.3 annex 31B; IEEE 802.1Q-2022 tables 8-1 to 8-3: no relay passes it on."""
+    hosts = make_mesh(3, bridges=(1, 2, 3))
+    for host in hosts:
+        host.do(SetLimits(NETWORK, Limits(bpdu=bpdu)))
+    hosts[0].engine.handle_frame(NETWORK, raw(pause()), hosts[0].now)
+    carry(hosts)
+    assert hosts[0].drops == {DropReason.LINK_LOCAL_GROUP: 1}
+    assert not any(host.delivered for host in hosts)
 
 
 @pytest.mark.parametrize("mtu", [576, 1500, 9000])

@@ -218,15 +218,42 @@ def test_link_local_groups_pass_only_where_allowed() -> None:
     frame = ethernet(STP, a.mac)
     assert a.send(frame) == []
     assert a.drops == {DropReason.LINK_LOCAL_GROUP: 1}
-    a.do(SetLimits(NETWORK, Limits(bpdu=True)))
+    a.do(SetLimits(NETWORK, Limits(bpdu="pass")))
     out = a.send(frame)
     assert b.receive(out[0].datagram, source=a.endpoint) == []
     assert b.drops == {DropReason.LINK_LOCAL_GROUP: 1}
-    b.do(SetLimits(NETWORK, Limits(bpdu=True)))
+    b.do(SetLimits(NETWORK, Limits(bpdu="pass")))
     assert b.receive(a.send(frame)[0].datagram, source=a.endpoint) == [frame]
     just_above = ethernet(bytes.fromhex("0180c2000010"), a.mac)
     a.do(SetLimits(NETWORK, Limits()))
     assert len(a.send(just_above)) == 1
+
+
+def test_link_local_groups_are_tunnelled_from_bridges_to_bridges() -> None:
+    hosts = make_mesh(4, bridges=(1, 2))
+    a, b, c, _ = hosts
+    for host in hosts:
+        host.do(SetLimits(NETWORK, Limits(bpdu="tunnel")))
+    frame = ethernet(STP, STATION)
+    [sent] = a.send(frame)
+    assert b.receive(sent.datagram, source=a.endpoint) == [frame]
+    assert c.send(ethernet(STP, c.mac)) == []
+    assert c.drops == {DropReason.LINK_LOCAL_GROUP: 1}
+    c.do(SetLimits(NETWORK, Limits(bpdu="pass")))
+    b.receive(*(one.datagram for one in c.send(ethernet(STP, c.mac))), source=c.endpoint)
+    assert b.drops[DropReason.LINK_LOCAL_GROUP] == 1
+    a.do(RemoveMember(NETWORK, b.fingerprint))
+    assert a.send(frame) == [] and a.drops == {DropReason.LINK_LOCAL_GROUP: 1}
+
+
+@pytest.mark.parametrize("last", [1, 4])
+@pytest.mark.parametrize("bpdu", ["pass", "tunnel"])
+def test_mac_control_never_leaves_its_link(bpdu: str, last: int) -> None:
+    a, b = make_mesh(2, bridges=(1, 2))
+    frame = ethernet(STP[:5] + bytes([last]), a.mac)
+    a.do(SetLimits(NETWORK, Limits(bpdu=bpdu)))
+    assert a.send(frame) == [] and a.drops == {DropReason.LINK_LOCAL_GROUP: 1}
+    assert not b.delivered
 
 
 @pytest.mark.parametrize("destination", [BROADCAST, MULTICAST, STATION])

@@ -233,7 +233,7 @@ OBJECTS: dict[str, Fields] = {
     | {"dns": (array(ADDRESS, 8), []), "guard": (word("default", "strict", "off"), "default")}
     | dict.fromkeys(("broadcast", "multicast", "unknown_unicast"), (LIMIT, 500))
     | dict.fromkeys(("arp", "nd", "discovery"), (LIMIT, 500))
-    | {"bpdu": (word("block", "pass"), "block"), "public": (boolean, False)}
+    | {"bpdu": (word("block", "pass", "tunnel"), "block"), "public": (boolean, False)}
     | dict.fromkeys(("snooping", "querier"), (boolean, True))
     | {"unknown_groups": (word("flood", "drop"), "flood")},
     "revocations": _needs(version=uint(1, 1), issuer=binary(8), network=NETWORK, revision=REVISION)

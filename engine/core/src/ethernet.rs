@@ -117,6 +117,13 @@ pub fn classify(destination: Mac, ethertype: u16) -> Class {
     }
 }
 
+/// Whether a group is of the link alone (PAUSE and the like): no relay of any kind passes it on,
+/// IEEE 802.1Q-2022 tables 8-1 to 8-3.
+#[must_use]
+pub fn is_mac_control(destination: Mac) -> bool {
+    matches!(destination, [0x01, 0x80, 0xc2, 0, 0, 0x01 | 0x04])
+}
+
 /// Whether a source MAC names one station: neither a group nor all zero.
 #[must_use]
 pub fn is_learnable(source: Mac) -> bool {

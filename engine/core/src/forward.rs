@@ -11,11 +11,11 @@ use std::net::IpAddr;
 
 use crate::addresses::Addresses;
 use crate::drops::DropReason;
-use crate::ethernet::{Class, Frame, HEADER_BYTES, Mac, classify};
+use crate::ethernet::{Class, Frame, HEADER_BYTES, Mac, classify, is_mac_control};
 use crate::fdb::{Fdb, Owner};
 use crate::groups::{Groups, Segment, group_of, is_for_all};
 use crate::inside::{Inside, Kind};
-use crate::limits::{GuardMode, Limits, StormLimits};
+use crate::limits::{Bpdu, GuardMode, Limits, StormLimits};
 use crate::offences::Offences;
 use crate::peers::PeerId;
 use crate::resolution::Resolutions;
@@ -252,9 +252,10 @@ impl Switch {
                 None => {}
             }
         }
-        self.keep_link_local(class)?;
+        self.keep_link_local(parts, None)?;
         self.storm.judge(class, None, now, frames)?;
-        if class == Class::Unicast {
+        let is_tunnelled = class == Class::LinkLocal && self.storm.limits.bpdu == Bpdu::Tunnel;
+        if class == Class::Unicast || is_tunnelled {
             return Ok(Receivers::All(&self.bridges));
         }
         match self.find_owner(parts, now) {
@@ -286,7 +287,7 @@ impl Switch {
                 None => {}
             }
         }
-        self.keep_link_local(class)?;
+        self.keep_link_local(parts, Some(source))?;
         self.storm.judge(class, Some(source), now, 1)?;
         if self.is_group_wanted(parts) { Ok(false) } else { Err(DropReason::GroupUnwanted) }
     }
@@ -317,11 +318,17 @@ impl Switch {
         }
     }
 
-    fn keep_link_local(&self, class: Class) -> Result<(), DropReason> {
-        match class {
-            Class::LinkLocal if !self.storm.limits.bpdu => Err(DropReason::LinkLocalGroup),
-            _ => Ok(()),
-        }
+    fn keep_link_local(&self, parts: &Parts<'_>, source: Owner) -> Result<(), DropReason> {
+        let is_carried = match (parts.class, self.storm.limits.bpdu) {
+            (Class::LinkLocal, _) if is_mac_control(parts.frame.destination) => false,
+            (Class::LinkLocal, Bpdu::Block) => false,
+            (Class::LinkLocal, Bpdu::Tunnel) => {
+                self.own.bridge
+                    && source.map_or(!self.bridges.is_empty(), |peer| self.members[&peer].bridge)
+            }
+            _ => true,
+        };
+        if is_carried { Ok(()) } else { Err(DropReason::LinkLocalGroup) }
     }
 
     /// The one that a request is for and that is to be asked alone.

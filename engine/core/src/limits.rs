@@ -75,6 +75,18 @@ pub enum GuardMode {
     Off,
 }
 
+/// What becomes of frames that are meant for the neighbour on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bpdu {
+    /// They end here.
+    #[default]
+    Block,
+    /// They are multicast.
+    Pass,
+    /// They go from bridges to bridges.
+    Tunnel,
+}
+
 /// What a network lets pass, per source: `None` = no limit, 0 = drop, else frames a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -84,8 +96,8 @@ pub struct Limits {
     pub multicast: Option<u32>,
     /// Frames to stations that nobody knows.
     pub unknown_unicast: Option<u32>,
-    /// Whether 01-80-C2-00-00-00..0F passes.
-    pub bpdu: bool,
+    /// What becomes of 01-80-C2-00-00-00..0F.
+    pub bpdu: Bpdu,
     /// Who may use a MAC that is signed to nobody.
     pub guard: GuardMode,
     /// Of those to everybody, ARP.
@@ -105,7 +117,7 @@ impl Default for Limits {
             broadcast: rate,
             multicast: rate,
             unknown_unicast: rate,
-            bpdu: false,
+            bpdu: Bpdu::Block,
             guard: GuardMode::Default,
             arp: rate,
             nd: rate,

@@ -8,7 +8,7 @@ use l2mesh_core::capture::Sides;
 use l2mesh_core::command::{Command, PortOffloads};
 use l2mesh_core::endpoint::Path;
 use l2mesh_core::groups::{Segment, Wanted};
-use l2mesh_core::limits::{GuardMode, Limits};
+use l2mesh_core::limits::{Bpdu, GuardMode, Limits};
 use l2mesh_core::peers::Fingerprint;
 use l2mesh_core::rights::Member;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -191,6 +191,7 @@ fn read_limits(from: &Bound<'_, PyAny>) -> PyResult<Limits> {
         Ok(rate.map(|rate| u32::try_from(rate.max(0)).unwrap_or(u32::MAX)))
     };
     let guard: String = from.getattr("guard")?.extract()?;
+    let bpdu: String = from.getattr("bpdu")?.extract()?;
     Ok(Limits {
         broadcast: rate("broadcast")?,
         multicast: rate("multicast")?,
@@ -198,7 +199,11 @@ fn read_limits(from: &Bound<'_, PyAny>) -> PyResult<Limits> {
         arp: rate("arp")?,
         nd: rate("nd")?,
         discovery: rate("discovery")?,
-        bpdu: from.getattr("bpdu")?.extract()?,
+        bpdu: match bpdu.as_str() {
+            "pass" => Bpdu::Pass,
+            "tunnel" => Bpdu::Tunnel,
+            _ => Bpdu::Block,
+        },
         floods_groups: from.getattr("floods_groups")?.extract()?,
         guard: match guard.as_str() {
             "strict" => GuardMode::Strict,
