@@ -7,6 +7,7 @@ that are out hold for all of them.
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from l2mesh.crypto import Random
 from l2mesh.datapath.interface import Endpoint, Path
@@ -16,6 +17,9 @@ from l2mesh.path.probe import OpenProbe, OpenProbes, ProbeLimiter
 from l2mesh.path.rounds import Rounds
 
 __all__ = ["Asking"]
+
+SPARE_S: Final = 5.0
+"""Between two PROBEs by a relay that is not in use, while frames pass by another one."""
 
 
 class Asking:
@@ -55,8 +59,20 @@ class Asking:
         self._limiter.answered(endpoint)
 
     def expire(self, now: float) -> list[OpenProbe]:
-        """Those that waited too long for their reply."""
-        return self._open.expire(now)
+        """Those that waited too long for their reply; each counts as lost where it went."""
+        late = self._open.expire(now)
+        for probe in late:
+            candidate = self._table.get(probe.path)
+            if candidate is not None and candidate.has_worked and not probe.size:
+                candidate.unanswered()  # one that tried a size was too large, perhaps
+        return late
+
+    def measure_spares(self, active: Candidate | None, now: float) -> None:
+        """While frames pass by a relay, the other relays are asked now and then: one may be better,
+        and one must be fit to take over."""
+        for relay in self._table.relays():
+            if relay is not active and now >= relay.probed_at + SPARE_S:
+                self.probe(relay, now)
 
     def stop(self) -> None:
         """The session is gone: nothing is asked any more, no answer awaited."""

@@ -26,7 +26,7 @@ from l2mesh.path.heartbeat import KEEPALIVE_S, Heartbeat, Verdict
 from l2mesh.path.need import Need
 from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent
 from l2mesh.path.patience import has_better, patience_s
-from l2mesh.path.probe import OpenProbe, ProbeLimiter
+from l2mesh.path.probe import ProbeLimiter
 from l2mesh.path.redundancy import Copies
 from l2mesh.path.state import PathState
 
@@ -38,8 +38,6 @@ SILENT_AGAIN_S: Final = 30.0
 FRESH_S: Final = 5.0
 """An endpoint that answered within this time goes before the relay when another one dies."""
 _PROBE_GAP_S: Final = 0.1
-SPARE_S: Final = 5.0
-"""Between two PROBEs by a relay that is not in use, while frames pass by another one."""
 _NOT_DUE: Final = float("inf")
 
 
@@ -294,10 +292,12 @@ class PathSet:
         if self._need.live_at is None:
             return
         for probe in self._asking.expire(now):
-            self._count_lost(probe)
+            if probe.is_heartbeat and probe.path == self.active:
+                self._heartbeat.record(lost=True)
         self._asking.continue_round(now)
         self._keep_open(now)
-        self._measure_spares(now)
+        if not self.is_direct and self._heartbeat.is_flowing:
+            self._asking.measure_spares(self._active, now)
         self._rest_when_idle(now)
         self._watch_active(now)
         self._try_sizes(now)
@@ -468,23 +468,6 @@ class PathSet:
         """Endpoints that are kept open although another one is in use."""
         direct = self._table.direct() if self._keeps_all else []
         return [each for each in direct if each.has_worked and each is not self._active]
-
-    def _measure_spares(self, now: float) -> None:
-        """While frames pass by a relay, the other relays are asked now and then: one may be better,
-        and one must be fit to take over."""
-        if self.is_direct or not self._heartbeat.is_flowing:
-            return
-        for relay in self._table.relays():
-            if relay is not self._active and now >= relay.probed_at + SPARE_S:
-                self._asking.probe(relay, now)
-
-    def _count_lost(self, probe: OpenProbe) -> None:
-        if probe.size:
-            return  # too large, perhaps
-        if (candidate := self._table.get(probe.path)) is not None and candidate.has_worked:
-            candidate.unanswered()
-        if probe.is_heartbeat and probe.path == self.active:
-            self._heartbeat.record(lost=True)
 
     def _rests_on_relay(self) -> bool:
         """Whether direct paths are left alone, since their NATs may close unseen."""
