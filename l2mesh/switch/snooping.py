@@ -7,7 +7,8 @@ for each VLAN and IP version in use behind the port:
 state        event                       what follows
 ============ =========================== =========================================================
 open         a query was sent or heard   listed when hosts have had their time to answer, and 1 s
-listed       a router was heard          open: a router wants every group
+listed       a querier was heard behind  open: a router wants every group, and a snooping switch
+             the port                    that asks keeps its hosts' reports from us
 listed       nobody asks any more        open
 ============ =========================== =========================================================
 
@@ -62,7 +63,6 @@ class _Due(Enum):
     SETTLE = auto()
     OTHER = auto()
     ROUTER = auto()
-    REPORTS = auto()
     OVERFLOW = auto()
     IDLE = auto()
     GROUP = auto()
@@ -129,10 +129,7 @@ class Snooper:
         if isinstance(talk, Query):
             self._hear_query(segment, share, talk, now, is_elected=not is_member or mac < self._mac)
             if not is_member and not talk.group:
-                is_router = talk.source != NO_IPV4
-                self._set(
-                    _Due.ROUTER if is_router else _Due.REPORTS, segment, now + OTHER_QUERIER_S
-                )
+                self._set(_Due.ROUTER, segment, now + OTHER_QUERIER_S)
                 self.is_changed = True
             return
         for change in talk.changes:
@@ -166,7 +163,7 @@ class Snooper:
                     self._ask(segment, group)
                 case _Due.IDLE:
                     self._forget(segment)
-                case _Due.ROUTER | _Due.REPORTS | _Due.OVERFLOW:
+                case _Due.ROUTER | _Due.OVERFLOW:
                     pass  # that it is not set any more says it
             self.is_changed = True
 
@@ -183,7 +180,7 @@ class Snooper:
     def wanted(self) -> Wanted:
         """What the port wants."""
         listed = {
-            segment: self._is_set(_Due.REPORTS, segment)
+            segment: False  # whoever wants reports is behind an open share
             for segment, share in self.shares.items()
             if self.is_listed(segment, share)
         }
@@ -203,7 +200,7 @@ class Snooper:
         )
 
     def is_router(self, segment: Segment) -> bool:
-        """Whether a multicast router is behind the port."""
+        """Whether a multicast router, or a switch that asks, is behind the port."""
         return self._is_set(_Due.ROUTER, segment)
 
     # --- inside ---------------------------------------------------------------------------------
