@@ -21,9 +21,9 @@ ROUGH = Weather(delay_s=0.2, loss=0.3, seed=7)
 _REPLY = re.compile(r"^\[([\d.]+)\] .*time=", re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def mesh() -> Iterator[Mesh]:
-    """alice and bob behind NAT boxes of their own, in one network and direct."""
+    """alice and bob behind NAT boxes of their own, one network; nothing has befallen them."""
     with Lab() as lab:
         mesh = Mesh(lab)
         mesh.add_behind_nat("alice")
