@@ -20,6 +20,7 @@ _NAT: Final = {
     "random": "it draws another port for every destination: a symmetric NAT",
     "unknown": "one planet alone cannot tell what kind of NAT it is",
 }
+_PROTOCOLS: Final = {"pcp": "PCP", "nat-pmp": "NAT-PMP", "upnp": "UPnP"}
 _UDP: Final = {"no_session": "no session", "no_address": "no address"}
 
 
@@ -44,6 +45,8 @@ def _lines(answer: dict[str, Any]) -> list[str]:
         lines.append(
             f"LAN   {', '.join(f'{clean(who)} at {clean(at)}' for who, at in here.items())}"
         )
+    if mapping := answer.get("port_mapping"):
+        lines.append(f"Port  {_port(mapping)}")
     rows = [_row(planet) for planet in answer["planets"]]
     if rows:
         headings = ("PLANET", "ENDPOINT", "UDP", "RTT", "LOSS", "TCP", "SEES US AS")
@@ -76,6 +79,15 @@ def _family(family: dict[str, Any]) -> list[str]:
         f"works through a NAT, outside {public}{same}",
         _NAT.get(family["nat"], clean(family["nat"])),
     ]
+
+
+def _port(mapping: dict[str, Any]) -> str:
+    if not mapping["enabled"]:
+        return "mapping is off"
+    if mapping["outside"] is None:
+        return f"not mapped: {clean(mapping['problem'])}"
+    how = _PROTOCOLS.get(mapping["protocol"], clean(mapping["protocol"]))
+    return f"{clean(mapping['outside'])} leads here, by {how} from {clean(mapping['gateway'])}"
 
 
 def _row(planet: dict[str, Any]) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ __all__ = ["Findings", "advise", "has_family", "udp_state"]
 
 MUCH_LOSS: Final = 0.25
 FAR_MS: Final = 150.0
+IPV4: Final = 4
 
 _SYMMETRIC: Final = (
     "direct paths need a peer that is open or whose NAT keeps one port; port mapping (PCP, NAT-PMP,"
@@ -48,6 +49,8 @@ class Findings:
     """TCP endpoints of planets: ``open``, ``refused``, ``silent`` or ``no_route``."""
     has_world: bool = True
     is_direct_allowed: bool = True
+    has_port: bool = False
+    """Whether a router leads a port of its own to ours."""
 
 
 def has_family(findings: Findings, version: int) -> bool:
@@ -127,6 +130,8 @@ def _nat(findings: Findings) -> list[str]:
     if _is_open(ipv6) and not _is_open(ipv4):
         found.append("IPv6 works without a NAT: peers with IPv6 are reached directly by it")
     for version, nat in findings.nats.items():
+        if findings.has_port and version == IPV4:
+            continue
         if nat is not None and nat.kind in _NAT:
             found.append(f"IPv{version}: {_NAT[nat.kind]}")
     return found

@@ -117,6 +117,10 @@ class Calls(Part):
             state.due_at, state.calls = now + FIRST_S, 0
             state.targets.clear()
 
+    def direct_changed(self, now: float) -> None:
+        if not self.core.direct:
+            self._states.clear()
+
     def next_timeout(self) -> float | None:
         due = [state.due_at for state in self._states.values()]
         due += [state.probe_at for state in self._states.values() if state.targets]

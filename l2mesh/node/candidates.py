@@ -47,6 +47,8 @@ class Candidates(Part):
     told: dict[bytes, tuple[Endpoint, ...]] = field(default_factory=dict)
     """peer -> what it heard last"""
     remembered: dict[bytes, Endpoint] = field(default_factory=dict)
+    mapped: Endpoint | None = None
+    """What a router leads to our port, asked for by port mapping."""
     on_told: Callable[[Peer, float], None] | None = None
     """Hears that a peer has said where it can be reached."""
     _save_at: float | None = None
@@ -55,10 +57,17 @@ class Candidates(Part):
         return {CandidatesMessage: self.receive}
 
     def ours(self) -> tuple[Endpoint, ...]:
-        """At most 8 endpoints of our own: observed by planets first, then the host's addresses."""
+        """At most 8 endpoints of our own: a router's port that leads to us first, then what planets
+        observed, then the host's addresses."""
+        mapped = () if self.mapped is None else (self.mapped,)
         observed = self.planets.mappings.endpoints()
-        endpoints = dict.fromkeys((*observed, *self.core.local_endpoints))
+        endpoints = dict.fromkeys((*mapped, *observed, *self.core.local_endpoints))
         return tuple(each for each in endpoints if self.is_acceptable(each))[:MAX_TOLD]
+
+    def set_mapped(self, endpoint: Endpoint | None, now: float) -> None:
+        """A router has granted a port, another one, or none any more: peers hear of it."""
+        self.mapped = endpoint
+        self.offer_all(now)
 
     def offer(self, peer: Peer, now: float) -> None:
         """Tell an accepted peer our endpoints, once for each change of them."""

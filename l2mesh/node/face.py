@@ -74,7 +74,7 @@ class ReachableFace(Face):
         self.candidates.on_told = self.calls.told
         self.planets.on_drained += [home.look, spares.drained]
         self.planets.on_adopted += [self.worlds.adopted, drains.world_adopted]
-        self.planets.on_observed = self.candidates.offer_all
+        self.planets.on_observed.append(self.candidates.offer_all)
 
     def restore(self, files: Mapping[str, bytes], now: float) -> list[str]:
         """Take up the state of an earlier run; answers with complaints about unusable files.
@@ -110,6 +110,10 @@ class ReachableFace(Face):
     def set_local_endpoints(self, endpoints: tuple[Endpoint, ...], now: float) -> None:
         """The host's own addresses with our port."""
         self.core.set_local_endpoints(endpoints, now)
+
+    def set_mapped_endpoint(self, endpoint: Endpoint | None, now: float) -> None:
+        """A router leads this endpoint of its own to our port; None: none does."""
+        self.candidates.set_mapped(endpoint, now)
 
     def _restore_file(self, name: str, data: bytes, now: float) -> None:
         """One file of an earlier run; names that mean nothing here are passed over."""

@@ -54,7 +54,7 @@ class Planets(Part):
     """Hears WHOIS_REPLY: address, claims, now."""
     on_live: list[Callable[[Peer, float], None]] = field(default_factory=list)
     """Hears that a planet can be asked."""
-    on_observed: Callable[[float], None] | None = None
+    on_observed: list[Callable[[float], None]] = field(default_factory=list)
     """Hears that what planets see of us has changed."""
     on_adopted: list[Callable[[float], None]] = field(default_factory=list)
     """Hears that the world is another one."""
@@ -169,8 +169,9 @@ class Planets(Part):
     def observed(self, peer: Peer, by: Endpoint, seen: Endpoint, now: float) -> None:
         if not self.is_planet(peer.fingerprint):
             return
-        if self.mappings.observe(by, seen, now) and self.on_observed is not None:
-            self.on_observed(now)
+        if self.mappings.observe(by, seen, now):
+            for hear in self.on_observed:
+                hear(now)
 
     def endpoints(self, fingerprint: bytes) -> list[Endpoint]:
         """Where the world says that a planet is."""

@@ -66,12 +66,17 @@ DEFAULT_STATE: Final = Path("/var/lib/l2mesh/node")
     is_flag=True,
     help="Neither announce this node to members on the same LAN nor listen for them.",
 )
+@click.option(
+    "--no-port-mapping",
+    is_flag=True,
+    help="Do not ask the router for a port (PCP, NAT-PMP, UPnP).",
+)
 @proxy_option()
 @carrier_options()
 @workers_option()
 @log_level_option()
 @click.version_option(package_name="l2mesh", prog_name="l2meshd")
-def main(
+def main(  # noqa: PLR0913 - one for each option
     *,
     state: Path,
     world: Path | None,
@@ -79,6 +84,7 @@ def main(
     socket: Path,
     relay_only: bool,
     no_lan_beacons: bool,
+    no_port_mapping: bool,
     proxy: str | None,
     log_level: str,
     **carrier: Any,
@@ -95,6 +101,7 @@ def main(
             socket=socket,
             relay_only=relay_only,
             lan_beacons=not no_lan_beacons,
+            port_mapping=not no_port_mapping,
             proxy=proxy,
             **carrier,
         )

@@ -231,6 +231,7 @@ async def relay_only(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     if not isinstance(wanted, bool):
         raise ApiError("usage", "say whether relays alone are to be used", hint="write on or off")
     daemon.call(daemon.node.core.set_direct, not wanted)
+    daemon.look_for_router()
     return {"schema": "l2mesh.relay_only/1", "relay_only": not daemon.node.core.direct}
 
 

@@ -70,6 +70,7 @@ async def netcheck(daemon: Daemon, _: Mapping[str, Any]) -> dict[str, Any]:
         "ipv6": _family(findings, 6),
         "planets": [_reach(daemon, reach, findings) for reach in findings.reaches],
         "lan": _lan(daemon),
+        "port_mapping": _port_mapping(daemon),
         "blocked": _blocked(findings),
         "advice": list(advise(findings)),
     }
@@ -86,6 +87,7 @@ async def _find_out(daemon: Daemon) -> Findings:
         tcp=tcp,
         has_world=daemon.node.world is not None,
         is_direct_allowed=daemon.node.core.direct,
+        has_port=daemon.mapper is not None and daemon.mapper.status.outside is not None,
     )
 
 
@@ -174,6 +176,21 @@ def _reach(daemon: Daemon, reach: Reach, findings: Findings) -> dict[str, Any]:
         "sent": reach.sent,
         "observed": _endpoint(reach.observed),
         "home": reach.planet == daemon.node.planets.home,
+    }
+
+
+def _port_mapping(daemon: Daemon) -> dict[str, Any]:
+    if daemon.mapper is None:
+        return {"enabled": False}
+    status = daemon.mapper.status
+    return {
+        "enabled": True,
+        "protocol": status.protocol,
+        "gateway": status.gateway,
+        "outside": _endpoint(status.outside),
+        "lifetime_s": status.lifetime_s,
+        "restarts": status.restarts,
+        "problem": status.problem,
     }
 
 

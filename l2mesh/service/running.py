@@ -32,10 +32,13 @@ from l2mesh.node.effects import (
 from l2mesh.node.node import Node
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.streams.client import Dialler
-from l2mesh.service.addresses import local_addresses, to_endpoints
+from l2mesh.service.addresses import local_addresses, source_towards, to_endpoints
 from l2mesh.service.foundation import DaemonOptions, Foundation
 from l2mesh.service.lansocket import LanSocket, lan_places
 from l2mesh.service.netlink import LinkWatch, Netlink, NetlinkFailure
+from l2mesh.service.portmap.gateway import ipv4_gateway
+from l2mesh.service.portmap.mapper import Place, PortMapper
+from l2mesh.service.portmap.pcp import NONCE_BYTES, PORT
 
 __all__ = ["NodeOptions", "RunningNode"]
 
@@ -55,6 +58,8 @@ class NodeOptions(DaemonOptions):
     """Announce ourselves on LANs to members, and listen for them; never where `relay_only`."""
     proxy: str | None = None
     """URL of an HTTP proxy for TLS to planets."""
+    port_mapping: bool = False
+    """Whether the router is asked for a port of its own."""
     name: str = ""
     """What others see; "": this host's name."""
 
@@ -90,6 +95,11 @@ class RunningNode(abc.ABC):
             self.driver.underlay.streams, self._stream_changed, proxy=options.proxy
         )
         self.netlink = Netlink()
+        self.mapper: PortMapper | None = None
+        """None where no port mapping is wanted."""
+        if options.port_mapping:
+            self.mapper = PortMapper(self._find_router, self._port_mapped, self.clock)
+            self.node.planets.on_observed.append(lambda _: self.look_for_router())
         self.address = self.node.address(self.identity.fingerprint)
         self.captures: set[int] = set()
         """Networks whose frames somebody is looking at."""
@@ -116,6 +126,8 @@ class RunningNode(abc.ABC):
         self._watch = LinkWatch(self._links_changed)
         await self._look_at_addresses()
         self.driver.start()
+        if self.mapper is not None:
+            self.mapper.start()
         logger.info("address=%s listens on port=%d", self.address.hex(), self.driver.underlay.port)
 
     async def stop(self) -> None:
@@ -129,6 +141,8 @@ class RunningNode(abc.ABC):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.mapper is not None:
+            await self.mapper.close()
         self.node.close(self.clock())
         self.driver.pump()
         self.driver.close()
@@ -220,3 +234,28 @@ class RunningNode(abc.ABC):
             places = tuple(place for place in places if str(place.address.ip) in local)
             self._lan.set_places(places)
             self.call(self.node.lan.set_places, [place.address for place in places], port)
+        self.look_for_router()
+
+    async def _find_router(self) -> Place | None:
+        """Whom to ask for a port, and for which; None while peers may not come by it anyway."""
+        if not self.node.core.direct:
+            return None
+        try:
+            gateway = await self.netlink.run(ipv4_gateway)
+        except NetlinkFailure:
+            return None
+        host = source_towards(Endpoint(gateway, PORT)) if gateway is not None else None
+        if gateway is None or host is None:
+            return None
+        # the same after a restart, and known to nobody else
+        secret = self.identity.sign("port mapping", 0, gateway.encode(), self.crypto)
+        return Place(gateway, Endpoint(host, self.driver.underlay.port), secret[:NONCE_BYTES])
+
+    def look_for_router(self) -> None:
+        """Something has changed that matters to port mapping."""
+        if self.mapper is not None:
+            self.mapper.look_again()
+
+    def _port_mapped(self, outside: Endpoint | None) -> None:
+        if not self._is_stopping:
+            self.call(self.node.set_mapped_endpoint, outside)

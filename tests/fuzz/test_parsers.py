@@ -24,6 +24,8 @@ from l2mesh.credential.world import World
 from l2mesh.crypto import SodiumCrypto
 from l2mesh.errors import ConfigError, CryptoError, MalformedPacket
 from l2mesh.identity import Identity, PublicIdentity
+from l2mesh.service.portmap import natpmp, pcp
+from l2mesh.service.portmap.ssdp import parse_location
 from l2mesh.switch.beacon import emit_beacon, is_ours, parse_beacon
 from l2mesh.switch.ethernet import parse_header
 from l2mesh.switch.membership import parse_group_talk
@@ -41,6 +43,11 @@ from tests.unit.switch.test_membership import igmp, mld, report
 from tools.vectors import FILES, identity, network, worlds
 
 CRYPTO = SodiumCrypto()
+PCP_RESPONSE = (
+    b"\x02\x81" + bytes(10) + bytes(24) + b"\x11" + bytes(17) + b"\xff\xff\xc6\x33\x64\x01"
+)
+NATPMP_RESPONSES = (b"\0\x80" + bytes(10), b"\0\x81" + bytes(14))
+SSDP_ANSWER = b"HTTP/1.1 200 OK\r\nLOCATION: http://10.0.0.1:5000/root.xml\r\n\r\n"
 SOON_S = 0.5
 
 
@@ -96,6 +103,9 @@ def _group_talk() -> tuple[bytes, ...]:
 
 PARSERS = {
     "group talk": Parser(parse_group_talk, _group_talk()),
+    "pcp": Parser(pcp.parse_response, (PCP_RESPONSE,)),
+    "nat-pmp": Parser(natpmp.parse_response, NATPMP_RESPONSES),
+    "ssdp": Parser(lambda data: parse_location(data, "10.0.0.1"), (SSDP_ANSWER,)),
     "beacon": Parser(_beacon, tuple(emit_beacon(bytes(6), vlan, bytes(16)) for vlan in (0, 7))),
     "endpoint": Parser(decode_endpoint, (bytes(18), bytes(10) + b"\xff\xff\1\2\3\4\0\5")),
     "identity": Parser(

@@ -13,7 +13,7 @@ import pytest
 
 PROGRAMS = (
     *("ip", "nft", "tcpdump", "ethtool", "ping", "arping", "dnsmasq", "iperf3"),
-    *("arp-scan", "ptp4l", "keepalived"),
+    *("arp-scan", "ptp4l", "keepalived", "miniupnpd"),
 )
 # from <linux/capability.h>; a root without them (a container) can make no namespace and no TAP
 CAP_NET_ADMIN = 12

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 
 from l2mesh.cli.client import request
 from tools.lab import Controller, Host, Lab, Nat, Node, Planet, Switch, wait_until
+from tools.lab.nats import NatKind
 
 T = TypeVar("T")
 
@@ -61,14 +62,15 @@ class Mesh:
         """A node on the wire; the options are those of `Node`."""
         return self.node_on(self.on_wan(name, self._number()), **options)
 
-    def add_behind_nat(self, name: str, **options: Any) -> Node:
-        """A node behind a NAT box of its own that keeps ports."""
+    def add_behind_nat(self, name: str, *, kind: NatKind = NatKind.PORT, **options: Any) -> Node:
+        """A node behind a NAT box of its own; most keep ports."""
         number = self._number()
         nat = self.lab.nat(
             f"nat-{name}",
             wan=self.wan,
             wan_address=f"192.0.2.{number}/24",
             lan_subnet=f"10.{number}.0.0/24",
+            kind=kind,
         )
         self.nats[name] = nat
         host = self.lab.host(name)

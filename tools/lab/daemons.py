@@ -224,7 +224,7 @@ class Node(Daemon):
     ready_command = ("status", "-o", "json")
     ready_verb = "status"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each option
         self,
         host: Host,
         *,
@@ -235,6 +235,7 @@ class Node(Daemon):
         workers: int = 1,
         relay_only: bool = False,
         lan_beacons: bool = True,
+        port_mapping: bool = True,
     ) -> None:
         """Without `world` the machine's own `/etc/l2mesh/world` counts, if there is one."""
         super().__init__(host, name)
@@ -245,6 +246,7 @@ class Node(Daemon):
         self.workers = workers
         self.relay_only = relay_only
         self.lan_beacons = lan_beacons
+        self.port_mapping = port_mapping
 
     def daemon_arguments(self) -> list[Argument]:
         arguments: list[Argument] = ["--state", self.state, "--socket", self.socket]
@@ -252,9 +254,12 @@ class Node(Daemon):
         arguments += ["--workers", str(self.workers)]
         if self.world is not None:
             arguments += ["--world", self.world]
-        if not self.lan_beacons:
-            arguments.append("--no-lan-beacons")
-        return [*arguments, "--relay-only"] if self.relay_only else arguments
+        switches = {
+            "--relay-only": self.relay_only,
+            "--no-lan-beacons": not self.lan_beacons,
+            "--no-port-mapping": not self.port_mapping,
+        }
+        return arguments + [switch for switch, is_on in switches.items() if is_on]
 
     def cli_command(self, arguments: Sequence[Argument]) -> list[Argument]:
         return [PROGRAMS / "l2mesh", "--socket", self.socket, *arguments]

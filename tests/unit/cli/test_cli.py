@@ -162,6 +162,15 @@ NETCHECK = {
             "observed": "198.51.100.7:9993",
         }
     ],
+    "port_mapping": {
+        "enabled": True,
+        "protocol": "nat-pmp",
+        "gateway": "192.168.1.1",
+        "outside": "198.51.100.7:9994",
+        "lifetime_s": 1200,
+        "restarts": 0,
+        "problem": None,
+    },
     "blocked": [],
     "lan": {"89e92ceee5": "192.168.1.5:9993"},
     "advice": ["do something about it"],

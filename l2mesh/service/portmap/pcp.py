@@ -1,0 +1,119 @@
+"""PCP, RFC 6887: the MAP request for a UDP port, and its response.
+
+::
+
+    request                                    response
+     0  u8   version = 2                        0  u8   version = 2
+     1  u8   opcode = 1 (MAP)                   1  u8   0x81
+     2  u16  zero                               2  u8   zero
+     4  u32  lifetime wanted, seconds           3  u8   result, 0 = granted
+     8  16   own address (v4-mapped)            4  u32  lifetime granted, or of the error
+    24  12   nonce                              8  u32  epoch: the server's age in seconds
+    36  u8   protocol = 17                     12  12   zero
+    37  u24  zero                              24  ...  as in the request, with what was granted
+    40  u16  own port
+    42  u16  outside port suggested, or 0
+    44  16   outside address suggested (v4-mapped), or ::ffff:0.0.0.0
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from l2mesh.datapath.interface import Endpoint
+
+__all__ = [
+    "MAX_BYTES",
+    "NONCE_BYTES",
+    "PORT",
+    "RESULTS",
+    "PcpRequest",
+    "PcpResponse",
+    "parse_response",
+]
+
+PORT: Final = 5351
+"""Of the server, for PCP and NAT-PMP (RFC 6887, section 19.1)."""
+MAX_BYTES: Final = 1100
+"""RFC 6887, section 7."""
+NONCE_BYTES: Final = 12
+RESULTS: Final = {
+    1: "unsupported version",
+    2: "not authorized",
+    3: "malformed request",
+    4: "unsupported opcode",
+    5: "unsupported option",
+    6: "malformed option",
+    7: "network failure",
+    8: "no resources",
+    9: "unsupported protocol",
+    10: "quota exceeded",
+    11: "cannot provide external",
+    12: "address mismatch",
+    13: "excessive remote peers",
+}
+"""RFC 6887, section 7.4."""
+_VERSION: Final = 2
+_MAP: Final = 1
+_RESPONSE: Final = 0x80
+_UDP: Final = 17
+_REQUEST_HEAD: Final = struct.Struct("!BBHI16s")
+_RESPONSE_HEAD: Final = struct.Struct("!BBBBII12x")
+_BODY: Final = struct.Struct("!12sB3xHH16s")
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class PcpRequest:
+    """A port is wanted, or with lifetime 0 wanted no more."""
+
+    own: Endpoint
+    nonce: bytes
+    """12 bytes; who renews or deletes has to know them."""
+    lifetime_s: int
+    suggested: Endpoint | None = None
+
+    def encode(self) -> bytes:
+        """60 bytes."""
+        any_endpoint = Endpoint("0.0.0.0", 0)
+        host, port = (self.suggested if self.lifetime_s else None) or any_endpoint
+        head = _REQUEST_HEAD.pack(_VERSION, _MAP, 0, self.lifetime_s, _mapped(self.own.host))
+        return head + _BODY.pack(self.nonce, _UDP, self.own.port, port, _mapped(host))
+
+
+@dataclass(frozen=True, slots=True)
+class PcpResponse:
+    """What a PCP server says to a MAP request."""
+
+    result: int
+    """0: granted."""
+    lifetime_s: int
+    epoch_s: int
+    nonce: bytes
+    own_port: int
+    outside: Endpoint
+
+    def answers(self, request: PcpRequest) -> bool:
+        """Whether it is the response to this request (RFC 6887, section 8.3)."""
+        return self.nonce == request.nonce and self.own_port == request.own.port
+
+
+def parse_response(data: bytes) -> PcpResponse | None:
+    """The response in a datagram; None for whatever is no MAP response for UDP over IPv4."""
+    if not _RESPONSE_HEAD.size + _BODY.size <= len(data) <= MAX_BYTES or len(data) % 4:
+        return None
+    version, opcode, _, result, lifetime, epoch = _RESPONSE_HEAD.unpack_from(data)
+    nonce, protocol, own_port, port, address = _BODY.unpack_from(data, _RESPONSE_HEAD.size)
+    if version != _VERSION or opcode != _RESPONSE | _MAP or protocol != _UDP:
+        return None
+    outside = IPv6Address(address).ipv4_mapped
+    if outside is None:
+        return None
+    return PcpResponse(result, lifetime, epoch, nonce, own_port, Endpoint(str(outside), port))
+
+
+def _mapped(host: str) -> bytes:
+    return _MAPPED + IPv4Address(host).packed
