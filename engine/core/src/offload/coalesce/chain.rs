@@ -1,0 +1,222 @@
+//! One item in the making: the frames that were found to go on where it ends.
+
+use crate::offload::checksum::{self, TCP, UDP, put_u16, u16_at};
+use crate::offload::coalesce::candidate::{Frame, PSH, Shape, TCP_FLAGS};
+use crate::offload::coalesce::{HEADER_BYTES, Item, MOST_FRAMES, Place};
+use crate::offload::virtio;
+use crate::sink::{FrameMeta, Gso, GsoKind, OpenChecksum};
+
+/// Bytes behind the Ethernet header of a super-frame.
+const MOST_BYTES: usize = 65_535;
+const DF: u16 = 0x4000;
+
+/// One item in the making.
+#[derive(Debug)]
+pub(super) struct Chain {
+    network: u64,
+    /// Of a candidate all headers, else the bytes that did not travel (ELIDED).
+    header: [u8; HEADER_BYTES],
+    header_length: usize,
+    /// How many of them are not in `whole`.
+    elided: usize,
+    /// The first frame, to be written as it is if no other joins.
+    whole: Place,
+    open: Option<OpenChecksum>,
+    pub(super) shape: Shape,
+    /// Payload bytes of the first frame, and of all but the last.
+    size: usize,
+    /// Of the first frame, before PSH is added.
+    payload: usize,
+    next_sequence: u32,
+    next_id: u16,
+    pub(super) grows: bool,
+    has_push: bool,
+    pieces: Vec<Place>,
+}
+
+impl Chain {
+    pub(super) fn new() -> Self {
+        Self {
+            network: 0,
+            header: [0; HEADER_BYTES],
+            header_length: 0,
+            elided: 0,
+            whole: Place { buffer: 0, start: 0, length: 0 },
+            open: None,
+            shape: Shape::default(),
+            size: 0,
+            payload: 0,
+            next_sequence: 0,
+            next_id: 0,
+            grows: false,
+            has_push: false,
+            pieces: Vec::with_capacity(MOST_FRAMES),
+        }
+    }
+
+    pub(super) fn start(&mut self, frame: &Frame<'_>, shape: Option<Shape>) {
+        self.network = frame.network;
+        self.header = *frame.header;
+        self.elided = frame.elided;
+        self.header_length = frame.elided;
+        self.whole = frame.place;
+        self.open = frame.open;
+        self.pieces.clear();
+        self.grows = false;
+        self.has_push = false;
+        let Some(shape) = shape else {
+            self.pieces.push(frame.place);
+            return;
+        };
+        self.shape = shape;
+        self.size = shape.end - shape.payload;
+        self.payload = 0;
+        self.header_length = shape.payload;
+        self.grows = true;
+        if !shape.is_udp {
+            self.next_sequence = sequence(frame.header, shape);
+        }
+        if !shape.is_ipv6 {
+            self.next_id = u16_at(frame.header, shape.ip + 4);
+        }
+        self.append(frame, shape);
+    }
+
+    /// Whether a candidate of this shape goes on where this item ends.
+    pub(super) fn takes(&self, frame: &Frame<'_>, shape: Shape) -> bool {
+        let (mine, theirs) = (&self.header, frame.header);
+        let Shape { ip, l4, payload, end, .. } = shape;
+        let bytes = end - payload;
+        if (Shape { end: self.shape.end, ..shape }) != self.shape
+            || self.network != frame.network
+            || bytes > self.size
+            || payload - ip + self.payload + bytes > MOST_BYTES
+            || self.pieces.len() >= MOST_FRAMES
+            || mine[..ip] != theirs[..ip]
+        {
+            return false;
+        }
+        let same_ip = if shape.is_ipv6 {
+            mine[ip..ip + 4] == theirs[ip..ip + 4] && mine[ip + 6..l4] == theirs[ip + 6..l4]
+        } else {
+            mine[ip..ip + 2] == theirs[ip..ip + 2]
+                && mine[ip + 6..ip + 10] == theirs[ip + 6..ip + 10]
+                && mine[ip + 12..l4] == theirs[ip + 12..l4]
+                && (u16_at(mine, ip + 6) & DF != 0 || u16_at(theirs, ip + 4) == self.next_id)
+        };
+        if !same_ip || mine[l4..l4 + 4] != theirs[l4..l4 + 4] {
+            return false;
+        }
+        shape.is_udp
+            || (sequence(theirs, shape) == self.next_sequence
+                && mine[l4 + 8..l4 + TCP_FLAGS] == theirs[l4 + 8..l4 + TCP_FLAGS]
+                && mine[l4 + TCP_FLAGS] & !PSH == theirs[l4 + TCP_FLAGS] & !PSH
+                && mine[l4 + 14..l4 + 16] == theirs[l4 + 14..l4 + 16]
+                && mine[l4 + 18..payload] == theirs[l4 + 18..payload])
+    }
+
+    pub(super) fn append(&mut self, frame: &Frame<'_>, shape: Shape) {
+        let bytes = shape.end - shape.payload;
+        self.pieces.push(Place {
+            buffer: frame.place.buffer,
+            start: frame.place.start + (shape.payload - frame.elided) as u32,
+            length: bytes as u32,
+        });
+        self.payload += bytes;
+        self.next_id = self.next_id.wrapping_add(1);
+        if shape.is_udp {
+            self.grows = bytes == self.size;
+            return;
+        }
+        self.next_sequence = self.next_sequence.wrapping_add(bytes as u32);
+        let push = frame.header[shape.l4 + TCP_FLAGS] & PSH != 0;
+        self.has_push |= push;
+        self.grows = bytes == self.size && !push;
+    }
+
+    fn is_merged(&self) -> bool {
+        self.pieces.len() > 1
+    }
+
+    pub(super) fn finish(&mut self) -> Item<'_> {
+        if !self.is_merged() {
+            self.header_length = self.elided;
+            self.pieces[0] = self.whole;
+            self.open_anew();
+            let meta = FrameMeta { open_checksum: self.open, gso: None };
+            return self.item(&meta);
+        }
+        let Shape { ip, l4, payload, is_ipv6, is_udp, .. } = self.shape;
+        let behind = payload - l4 + self.payload;
+        let header = &mut self.header[..payload];
+        let addresses = if is_ipv6 {
+            put_u16(header, ip + 4, (payload - ip - 40 + self.payload) as u16);
+            ip + 8..ip + 40
+        } else {
+            put_u16(header, ip + 2, (payload - ip + self.payload) as u16);
+            put_u16(header, ip + 10, 0);
+            let value = !checksum::sum(&header[ip..l4]);
+            put_u16(header, ip + 10, value);
+            ip + 12..ip + 20
+        };
+        let protocol = if is_udp { UDP } else { TCP };
+        let pseudo = checksum::pseudo_sum(&header[addresses], protocol, behind);
+        let offset = if is_udp { checksum::UDP_FIELD } else { checksum::TCP_FIELD };
+        put_u16(header, l4 + usize::from(offset), pseudo);
+        if is_udp {
+            put_u16(header, l4 + 4, behind as u16);
+        } else if self.has_push {
+            header[l4 + TCP_FLAGS] |= PSH;
+        }
+        let kind = match (is_udp, is_ipv6) {
+            (true, _) => GsoKind::Udp,
+            (false, true) => GsoKind::Tcp6,
+            (false, false) => GsoKind::Tcp4,
+        };
+        let meta = FrameMeta {
+            open_checksum: Some(OpenChecksum { start: l4 as u16, offset }),
+            gso: Some(Gso { kind, size: self.size as u16, ecn: false }),
+        };
+        self.item(&meta)
+    }
+
+    /// Whatever the open field of a frame that stays alone holds, it gets the right sum.
+    fn open_anew(&mut self) {
+        let Some(open) = self.open else { return };
+        let (l4, field) = (usize::from(open.start), usize::from(open.start + open.offset));
+        let header = &mut self.header;
+        let Some((_, ip)) = checksum::ethertype(&header[..]) else { return };
+        if field + 2 > HEADER_BYTES {
+            return;
+        }
+        let (addresses, end) = if header[ip] >> 4 == 4 {
+            (ip + 12..ip + 20, ip + usize::from(u16_at(header, ip + 2)))
+        } else {
+            (ip + 8..ip + 40, ip + 40 + usize::from(u16_at(header, ip + 4)))
+        };
+        let protocol = if open.offset == checksum::UDP_FIELD { UDP } else { TCP };
+        let pseudo = checksum::pseudo_sum(&header[addresses], protocol, end.saturating_sub(l4));
+        put_u16(header, field, pseudo);
+        self.header_length = field + 2;
+        let behind = (field + 2 - self.elided) as u32;
+        self.pieces[0].start += behind;
+        self.pieces[0].length -= behind;
+    }
+
+    fn item(&self, meta: &FrameMeta) -> Item<'_> {
+        Item {
+            network: self.network,
+            vnet: virtio::emit(meta, self.header_length as u16),
+            header: &self.header[..self.header_length],
+            pieces: &self.pieces,
+            frames: self.pieces.len(),
+            gso: meta.gso,
+            open_checksum: meta.open_checksum,
+        }
+    }
+}
+
+fn sequence(header: &[u8; HEADER_BYTES], shape: Shape) -> u32 {
+    let at = shape.l4 + 4;
+    u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+}
