@@ -3,6 +3,7 @@
 Each gives its figures by name; `figures.py` says what the names mean.
 """
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -18,7 +19,8 @@ __all__ = ["ProbeError", "flood", "idle_rtt", "tcp"]
 OMIT_S: Final = 1
 PINGS: Final = 150
 PING_INTERVAL_S: Final = 0.005
-FLOOD_PORT: Final = 7000
+FLOOD_PORTS: Final = itertools.cycle(range(7100, 7900))
+"""One for each flood: what a slow way still has of the one before is not taken for this one's."""
 SETTLE_S: Final = 0.3
 UDP_HEADERS: Final = 28
 
@@ -73,7 +75,7 @@ def flood(arena: Arena, way: Contender, generator: Path, size: int, *, seconds: 
     64 stands for the shortest frame of Ethernet, with its checksum.
     """
     payload = 18 if size == 64 else size - UDP_HEADERS
-    at = f"{way.target}:{FLOOD_PORT}"
+    at = f"{way.target}:{next(FLOOD_PORTS)}"
     sink = arena.b.start([generator, "receive", at, str(seconds)], name="sink")
     sender: list[Argument] = [generator, "send", at, str(payload), str(seconds + SETTLE_S)]
     arena.a.run(sender, timeout=seconds + 30)
