@@ -6,7 +6,7 @@
 //! signed MAC which station they are. Who asks for a signed address by ARP or ND is heard by its
 //! owner alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 use crate::addresses::Addresses;
@@ -79,7 +79,8 @@ pub struct Switch {
     pub groups: Groups,
     addresses: Addresses,
     resolutions: Resolutions,
-    members: HashMap<PeerId, Member>,
+    /// Asked for each frame: among few a comparison or two.
+    members: BTreeMap<PeerId, Member>,
     everyone: Vec<PeerId>,
     bridges: Vec<PeerId>,
     /// Who last passed the guard with which source address.
@@ -100,7 +101,7 @@ impl Switch {
             groups: Groups::default(),
             addresses: Addresses::default(),
             resolutions: Resolutions::default(),
-            members: HashMap::new(),
+            members: BTreeMap::new(),
             everyone: Vec::new(),
             bridges: Vec::new(),
             vetted: [None; VETTED],

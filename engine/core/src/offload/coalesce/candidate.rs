@@ -132,13 +132,19 @@ fn classify_segment(frame: &Frame<'_>, segment: &Segment, switches: Switches) ->
 
 /// What even a frame that goes on where another ended has to fulfil: lengths that name its own
 /// end, and checksums that merging does not make right.
-pub(super) fn is_mergeable(frame: &Frame<'_>, shape: Shape) -> bool {
+fn is_mergeable(frame: &Frame<'_>, shape: Shape) -> bool {
+    (shape.is_ipv6 || checksum::sum(&frame.header[shape.ip..shape.l4]) == 0xffff)
+        && is_whole_and_right(frame, shape)
+}
+
+/// The same but for the sum of the IPv4 header.
+pub(super) fn is_whole_and_right(frame: &Frame<'_>, shape: Shape) -> bool {
     let Shape { ip, l4, end, is_ipv6, is_udp, .. } = shape;
     let header = frame.header;
     let names_end = if is_ipv6 {
         usize::from(u16_at(header, ip + 4)) == end - l4
     } else {
-        usize::from(u16_at(header, ip + 2)) == end - ip && checksum::sum(&header[ip..l4]) == 0xffff
+        usize::from(u16_at(header, ip + 2)) == end - ip
     };
     if !names_end || (is_udp && usize::from(u16_at(header, l4 + 4)) != end - l4) {
         return false;

@@ -1,6 +1,6 @@
 //! One item in the making: the frames that were found to go on where it ends.
 
-use crate::offload::checksum::{self, TCP, UDP, put_u16, u16_at};
+use crate::offload::checksum::{self, TCP, UDP, add, put_u16, u16_at};
 use crate::offload::coalesce::candidate::{Frame, PSH, Shape, TCP_FLAGS};
 use crate::offload::coalesce::{HEADER_BYTES, Item, MOST_FRAMES, Place};
 use crate::offload::virtio;
@@ -9,6 +9,7 @@ use crate::sink::{FrameMeta, Gso, GsoKind, OpenChecksum};
 /// Bytes behind the Ethernet header of a super-frame.
 const MOST_BYTES: usize = 65_535;
 const DF: u16 = 0x4000;
+const WORD_BYTES: usize = 8;
 
 /// One item in the making.
 #[derive(Debug)]
@@ -17,7 +18,11 @@ pub(super) struct Chain {
     /// Of a candidate all headers, else the bytes that did not travel (ELIDED).
     header: [u8; HEADER_BYTES],
     header_length: usize,
-    /// How many of them are not in `whole`.
+    /// Bits of the headers in which all frames agree.
+    agreed: [u8; HEADER_BYTES],
+    /// Sum of what they agree in of an IPv4 header.
+    ip_sum: u16,
+    /// How many of `header` are not in `whole`.
     elided: usize,
     /// The first frame, to be written as it is if no other joins.
     whole: Place,
@@ -40,6 +45,8 @@ impl Chain {
             network: 0,
             header: [0; HEADER_BYTES],
             header_length: 0,
+            agreed: [0; HEADER_BYTES],
+            ip_sum: 0,
             elided: 0,
             whole: Place { buffer: 0, start: 0, length: 0 },
             open: None,
@@ -78,41 +85,45 @@ impl Chain {
         }
         if !shape.is_ipv6 {
             self.next_id = u16_at(frame.header, shape.ip + 4);
+            let (ip, sum) = (shape.ip, |from, to| checksum::sum(&frame.header[from..to]));
+            self.ip_sum = add(add(sum(ip, ip + 2), sum(ip + 6, ip + 10)), sum(ip + 12, ip + 20));
         }
+        self.agreed = agreed_bits(shape);
         self.append(frame, shape);
     }
 
     /// Whether a candidate of this shape goes on where this item ends.
     pub(super) fn takes(&self, frame: &Frame<'_>, shape: Shape) -> bool {
-        let (mine, theirs) = (&self.header, frame.header);
-        let Shape { ip, l4, payload, end, .. } = shape;
+        let Shape { ip, payload, end, .. } = shape;
         let bytes = end - payload;
-        if (Shape { end: self.shape.end, ..shape }) != self.shape
-            || self.network != frame.network
-            || bytes > self.size
-            || payload - ip + self.payload + bytes > MOST_BYTES
-            || self.pieces.len() >= MOST_FRAMES
-            || mine[..ip] != theirs[..ip]
-        {
-            return false;
-        }
-        let same_ip = if shape.is_ipv6 {
-            mine[ip..ip + 4] == theirs[ip..ip + 4] && mine[ip + 6..l4] == theirs[ip + 6..l4]
-        } else {
-            mine[ip..ip + 2] == theirs[ip..ip + 2]
-                && mine[ip + 6..ip + 10] == theirs[ip + 6..ip + 10]
-                && mine[ip + 12..l4] == theirs[ip + 12..l4]
-                && (u16_at(mine, ip + 6) & DF != 0 || u16_at(theirs, ip + 4) == self.next_id)
-        };
-        if !same_ip || mine[l4..l4 + 4] != theirs[l4..l4 + 4] {
-            return false;
-        }
-        shape.is_udp
-            || (sequence(theirs, shape) == self.next_sequence
-                && mine[l4 + 8..l4 + TCP_FLAGS] == theirs[l4 + 8..l4 + TCP_FLAGS]
-                && mine[l4 + TCP_FLAGS] & !PSH == theirs[l4 + TCP_FLAGS] & !PSH
-                && mine[l4 + 14..l4 + 16] == theirs[l4 + 14..l4 + 16]
-                && mine[l4 + 18..payload] == theirs[l4 + 18..payload])
+        (Shape { end: self.shape.end, ..shape }) == self.shape
+            && self.network == frame.network
+            && bytes <= self.size
+            && payload - ip + self.payload + bytes <= MOST_BYTES
+            && self.pieces.len() < MOST_FRAMES
+            && self.agrees(frame.header)
+            && (shape.is_udp || sequence(frame.header, shape) == self.next_sequence)
+            && (shape.is_ipv6
+                || u16_at(&self.header, ip + 6) & DF != 0
+                || u16_at(frame.header, ip + 4) == self.next_id)
+    }
+
+    fn agrees(&self, header: &[u8; HEADER_BYTES]) -> bool {
+        let end = self.shape.payload.next_multiple_of(WORD_BYTES);
+        let [mine, theirs, agreed] =
+            [&self.header, header, &self.agreed].map(|bytes| bytes[..end].as_chunks().0);
+        let differing = mine.iter().zip(theirs).zip(agreed).fold(0, |found, words| {
+            let ((mine, theirs), agreed) = words;
+            let word = |bytes: &[u8; WORD_BYTES]| u64::from_ne_bytes(*bytes);
+            found | ((word(mine) ^ word(theirs)) & word(agreed))
+        });
+        differing == 0
+    }
+
+    /// Whether the IPv4 header of a frame that this item takes has a right sum.
+    pub(super) fn is_right_ip_sum(&self, frame: &Frame<'_>, shape: Shape) -> bool {
+        let field = |at| u16_at(frame.header, shape.ip + at);
+        shape.is_ipv6 || add(add(self.ip_sum, field(2)), add(field(4), field(10))) == 0xffff
     }
 
     pub(super) fn append(&mut self, frame: &Frame<'_>, shape: Shape) {
@@ -214,6 +225,25 @@ impl Chain {
             open_checksum: meta.open_checksum,
         }
     }
+}
+
+/// All bits of the headers but those of lengths, identification, checksums, sequence and PSH.
+fn agreed_bits(shape: Shape) -> [u8; HEADER_BYTES] {
+    let Shape { ip, l4, payload, is_ipv6, is_udp, .. } = shape;
+    let mut bits = [0; HEADER_BYTES];
+    bits[..payload].fill(0xff);
+    if is_ipv6 {
+        bits[ip + 4..ip + 6].fill(0);
+    } else {
+        bits[ip + 2..ip + 6].fill(0);
+        bits[ip + 10..ip + 12].fill(0);
+    }
+    bits[l4 + 4..l4 + 8].fill(0);
+    if !is_udp {
+        bits[l4 + TCP_FLAGS] = !PSH;
+        bits[l4 + 16..l4 + 18].fill(0);
+    }
+    bits
 }
 
 fn sequence(header: &[u8; HEADER_BYTES], shape: Shape) -> u32 {

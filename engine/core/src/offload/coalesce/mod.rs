@@ -28,7 +28,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::offload::coalesce::candidate::{Class, Frame, Shape, classify, is_mergeable};
+use crate::offload::coalesce::candidate::{Class, Frame, Shape, classify, is_whole_and_right};
 use crate::offload::coalesce::chain::Chain;
 use crate::offload::virtio::VNET_HEADER_BYTES;
 use crate::sink::{Gso, OpenChecksum};
@@ -40,8 +40,8 @@ mod tests;
 
 /// Frames in one super-frame: what every kernel takes as one UDP super-frame.
 pub const MOST_FRAMES: usize = 64;
-/// Ethernet with two tags, IPv6, TCP with all options.
-const HEADER_BYTES: usize = 14 + 8 + 40 + 60;
+/// Room for Ethernet with two tags, IPv6 and TCP with all options, in whole words.
+const HEADER_BYTES: usize = (14 + 8 + 40 + 60usize).next_multiple_of(16);
 const ETHERNET_BYTES: usize = 14;
 /// Flows looked for at once; one more takes the place of another, which then grows no more.
 const FLOWS: usize = 256;
@@ -130,12 +130,7 @@ impl Coalescer {
         place: Place,
         open: Option<OpenChecksum>,
     ) {
-        // the headers in one piece
-        let mut header = [0; HEADER_BYTES];
-        let elided = head.len().min(ETHERNET_BYTES);
-        header[..elided].copy_from_slice(&head[..elided]);
-        let copied = body.len().min(HEADER_BYTES - elided);
-        header[elided..elided + copied].copy_from_slice(&body[..copied]);
+        let (header, elided) = headers_of(head, body);
         let length = elided + body.len();
         let frame = Frame { network, header: &header, elided, length, body, place, open };
 
@@ -201,7 +196,8 @@ impl Coalescer {
             return false;
         }
         let shape = Shape { end: frame.length, ..chain.shape };
-        if !chain.takes(frame, shape) || !is_mergeable(frame, shape) {
+        let takes = chain.takes(frame, shape) && chain.is_right_ip_sum(frame, shape);
+        if !takes || !is_whole_and_right(frame, shape) {
             return false;
         }
         chain.append(frame, shape);
@@ -243,4 +239,23 @@ impl Coalescer {
         let hash = self.hasher.hash_one((frame.network, addresses, ports, shape.is_udp));
         hash as usize % FLOWS
     }
+}
+
+/// The first bytes of a frame in one piece, and how many of them are those of `head`.
+fn headers_of(head: &[u8], body: &[u8]) -> ([u8; HEADER_BYTES], usize) {
+    const REST: usize = HEADER_BYTES - ETHERNET_BYTES;
+    if let (true, Some(whole)) = (head.is_empty(), body.first_chunk()) {
+        return (*whole, 0);
+    }
+    let mut header = [0; HEADER_BYTES];
+    if let (Some(ethernet), Some(rest)) = (head.first_chunk(), body.first_chunk::<REST>()) {
+        header[..ETHERNET_BYTES].copy_from_slice(ethernet as &[u8; ETHERNET_BYTES]);
+        header[ETHERNET_BYTES..].copy_from_slice(rest);
+        return (header, ETHERNET_BYTES);
+    }
+    let elided = head.len().min(ETHERNET_BYTES);
+    header[..elided].copy_from_slice(&head[..elided]);
+    let copied = body.len().min(HEADER_BYTES - elided);
+    header[elided..elided + copied].copy_from_slice(&body[..copied]);
+    (header, elided)
 }
