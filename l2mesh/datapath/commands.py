@@ -70,6 +70,10 @@ class InstallSend:
     For network 0 the key is kept for each session apart, because control names its session.
     Frames held for (peer, network) leave at once if there is a path. ``elided`` = destination MAC |
     source MAC (12 bytes) of the frames that may leave ELIDED on this index, None when none may.
+
+    ``lane`` is the number of the thread that sends with it, so that none waits for another's
+    counter. Lane 0 is for every thread that has none of its own, and takes the place of all lanes
+    before; another lane counts only beside it. An engine of one thread needs lane 0 alone.
     """
 
     peer: bytes
@@ -80,6 +84,7 @@ class InstallSend:
     key: bytes
     salt: bytes
     elided: bytes | None = None
+    lane: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,8 @@ class Settings:
     """As what others address us."""
     direct: bool = True
     """Whether direct paths are used and offered (``--relay-only``: no)."""
+    lanes: int = 1
+    """With how many threads the engine sends, 1 to 8."""
     watch: bool = True
     """Look at every live peer's traffic once a second (a planet leaves heartbeats to its
     clients)."""
@@ -321,6 +323,7 @@ class Core:
                 crypto=settings.crypto,
                 random=settings.random,
                 ciphers=ciphers_of(settings.crypto),
+                lanes=settings.lanes,
             ),
             indices=self.indices,
             next_id=self.next_session,

@@ -97,6 +97,7 @@ class Foundation:
             random=os.urandom,
             unix_now=time.time,
             activity=self.engine.activity,
+            lanes=self.carrier.workers,
             **choices,
         )
 

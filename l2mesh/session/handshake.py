@@ -37,6 +37,7 @@ from l2mesh.wire.handshake import (
     Extension,
     Indices,
     Init,
+    Lanes,
     Padding,
     Payload,
     Response,
@@ -99,6 +100,8 @@ class Offer:
     """Our other receive indices, at most `room_in_init` or `room_in_response`."""
     software: str = ""
     """For people, at most 32 bytes."""
+    lanes: int = 1
+    """With how many lanes we would send, 1 to 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ class Established:
     announcements: tuple[Announcement, ...]
     """The peer's other receive indices."""
     software: str
+    lanes: int = 1
+    """With how many lanes the peer would send, 1 to 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,7 @@ class OpenedInit:
     announcements: tuple[Announcement, ...]
     ciphers: frozenset[Cipher]
     software: str
+    lanes: int
     size: int
     """Bytes of the INIT; the RESPONSE must not be longer."""
     noise: HandshakeState = field(repr=False)
@@ -139,19 +145,21 @@ def prologue(role: Role, responder: bytes) -> bytes:
     return b"l2mesh/1" + bytes([role]) + responder
 
 
-def room_in_init(software: str) -> int:
+def room_in_init(software: str, lanes: int = 1) -> int:
     """How many announcements fit an INIT of 1200 bytes."""
-    return _room(MAX_HANDSHAKE_BYTES - INIT_OVERHEAD_BYTES, software)
+    return _room(MAX_HANDSHAKE_BYTES - INIT_OVERHEAD_BYTES, software, lanes)
 
 
-def room_in_response(opened: OpenedInit, software: str) -> int:
+def room_in_response(opened: OpenedInit, software: str, lanes: int = 1) -> int:
     """How many announcements fit a RESPONSE that is no longer than the INIT that it answers."""
-    return _room(opened.size - RESPONSE_OVERHEAD_BYTES, software)
+    return _room(opened.size - RESPONSE_OVERHEAD_BYTES, software, lanes)
 
 
-def _room(payload_bytes: int, software: str) -> int:
-    room = payload_bytes - PAYLOAD_HEAD_BYTES - _software_bytes(software) - EXTENSION_HEAD_BYTES
-    return room // ANNOUNCEMENT_BYTES
+def _room(payload_bytes: int, software: str, lanes: int) -> int:
+    others = sum(each.encoded_len for each in _about_us(software, lanes))
+    return (
+        payload_bytes - PAYLOAD_HEAD_BYTES - others - EXTENSION_HEAD_BYTES
+    ) // ANNOUNCEMENT_BYTES
 
 
 class Initiation:
@@ -229,6 +237,7 @@ class Initiation:
             control_index=payload.control_index,
             announcements=payload.announcements,
             software=payload.software,
+            lanes=payload.lanes,
         )
 
     def read_cookie(self, datagram: bytes) -> bytes:
@@ -286,6 +295,7 @@ def open_init(
         announcements=payload.announcements,
         ciphers=frozenset(each for each in Cipher if each & payload.ciphers),
         software=payload.software,
+        lanes=payload.lanes,
         size=len(datagram),
         noise=state,
     )
@@ -318,6 +328,7 @@ def respond(opened: OpenedInit, *, local: Identity, offer: Offer) -> tuple[bytes
         control_index=opened.control_index,
         announcements=opened.announcements,
         software=opened.software,
+        lanes=opened.lanes,
     )
     return response.encode(), established
 
@@ -343,8 +354,7 @@ def _payload(local: Identity, offer: Offer, ciphers: int) -> Payload:
     extensions: list[Extension] = []
     if offer.announcements:
         extensions.append(Indices(offer.announcements))
-    if offer.software:
-        extensions.append(Software(offer.software))
+    extensions += _about_us(offer.software, offer.lanes)
     return Payload(
         identity=local.public.encode(),
         version=VERSION,
@@ -354,8 +364,10 @@ def _payload(local: Identity, offer: Offer, ciphers: int) -> Payload:
     )
 
 
-def _software_bytes(software: str) -> int:
-    return Software(software).encoded_len if software else 0
+def _about_us(software: str, lanes: int) -> list[Extension]:
+    """What is said only where it is not taken for granted."""
+    said: list[Extension] = [Software(software)] if software else []
+    return [*said, Lanes(lanes)] if lanes > 1 else said
 
 
 def _padded(payload: Payload) -> Payload:

@@ -12,20 +12,27 @@ from l2mesh.datapath.interface import RemoveReceive, RemoveSend
 from l2mesh.errors import StateError
 from l2mesh.session.indices import IndexAllocator
 from l2mesh.session.outputs import SessionOutput
-from l2mesh.session.session import CONTROL, MAX_RETIRED, ReceiveIndex, Session
+from l2mesh.session.session import CONTROL, LANE, MAX_RETIRED, ReceiveIndex, Session
 from l2mesh.wire.handshake import Announcement
 
 
 class Networks:
     """What is accepted, for all sessions of one peer; commands go to the set's `outputs`."""
 
-    __slots__ = ("_carriers", "_indices", "_outputs", "_peer", "accepted")
+    __slots__ = ("_carriers", "_indices", "_lanes", "_outputs", "_peer", "accepted")
 
-    def __init__(self, peer: bytes, indices: IndexAllocator, outputs: deque[SessionOutput]) -> None:
-        """`peer` is the fingerprint."""
+    def __init__(
+        self,
+        peer: bytes,
+        indices: IndexAllocator,
+        outputs: deque[SessionOutput],
+        lanes: int = 1,
+    ) -> None:
+        """`peer` is the fingerprint; frames leave by up to `lanes` lanes of their carrier."""
         self.accepted: dict[int, bytes | None] = {}
         """The peer's ELIDED header (12 bytes) or None, by network."""
         self._carriers: dict[int, tuple[Session, int]] = {}
+        self._lanes = lanes
         self._peer = peer
         self._indices = indices
         self._outputs = outputs
@@ -57,12 +64,15 @@ class Networks:
     def install(
         self, session: Session, receive: dict[int, int], told: Collection[Announcement]
     ) -> None:
-        """Enters the receive indices of a new session; its handshake `told` the peer of some."""
+        """Enters the receive indices of a new session; its handshake `told` the peer of some.
+
+        Those of further lanes are always told afterwards.
+        """
         self._outputs.append(session.install_receive(CONTROL, session.control_index, None))
         told_indices = {each.index for each in told}
         for network, index in receive.items():
-            self._enter(session, network, index)
-            if index in told_indices:
+            self._enter(session, network, index, session.born)
+            if index in told_indices and len(session.lanes_of(network)) == 1:
                 session.unannounced.discard(network)
 
     def accept(
@@ -74,11 +84,10 @@ class Networks:
             index = self.allocate(now)
             if index is None:
                 continue
-            if network in session.receive:
-                session.retired.append((network, session.receive[network].index))
-            if len(session.retired) > MAX_RETIRED:
+            session.retire(network)
+            while len(session.retired) > MAX_RETIRED * session.established.lanes:
                 self._remove([session.retired.pop(0)[1]], now)
-            self._enter(session, network, index)
+            self._enter(session, network, index, now)
 
     def withdraw(self, network: int, sessions: Iterable[Session], now: float) -> None:
         """Takes a network's indices from the engine."""
@@ -87,11 +96,17 @@ class Networks:
             self._remove(session.indices_of(network), now)
             session.forget(network)
 
-    def _enter(self, session: Session, network: int, index: int) -> None:
+    def _enter(self, session: Session, network: int, index: int, now: float) -> None:
         elided = self.accepted[network]
         session.receive[network] = ReceiveIndex(index, elided)
         session.unannounced.add(network)
         self._outputs.append(session.install_receive(network, index, elided))
+        further = session.further_receive[network] = []
+        for lane in range(LANE + 1, session.established.lanes):
+            if (another := self.allocate(now)) is None:
+                return
+            further.append(another)
+            self._outputs.append(session.install_receive(network, another, elided, lane))
 
     def _remove(self, indices: list[int], now: float) -> None:
         self._outputs.extend(RemoveReceive(index) for index in indices)
@@ -115,15 +130,24 @@ class Networks:
             if index is None:
                 continue
             if carrier == (session, index):
+                self._widen(session, network)
                 return
             if session.may_begin(network):
                 self._carriers[network] = session, index
                 self._outputs.append(session.install_send(network, self._elided_to(network)))
+                self._widen(session, network)
                 return
         if carrier is not None:
             del self._carriers[network]
             if carrier[0].can_send:
                 self._outputs.append(RemoveSend(self._peer, network))
+
+    def _widen(self, session: Session, network: int) -> None:
+        """Frames leave by further lanes of their carrier, as many as it has and we want."""
+        for lane in range(LANE + 1, self._lanes):
+            if session.untried(network, lane) is not None:
+                elided = self._elided_to(network)
+                self._outputs.append(session.install_send(network, elided, lane))
 
     def _elided_to(self, network: int) -> bytes | None:
         """The header that frames to the peer need not have: that from the peer, the other way."""

@@ -36,10 +36,12 @@ class Offering:
     ciphers: frozenset[Cipher]
     software: str = ""
     """What we say we run."""
+    lanes: int = 1
+    """With how many lanes we would send."""
 
     def initiate(self, connecting: Connecting, cookie: bytes | None) -> Initiation:
         """Another INIT. CryptoError where the peer's key is of low order."""
-        announcements = connecting.announcements(room_in_init(self.software))
+        announcements = connecting.announcements(room_in_init(self.software, self.lanes))
         return Initiation(
             local=self.local,
             peer=self.peer,
@@ -57,7 +59,7 @@ class Offering:
 
         HandshakeError without a common cipher.
         """
-        room = room_in_response(opened, self.software)
+        room = room_in_response(opened, self.software, self.lanes)
         announcements = tuple(
             Announcement(network, LANE, index) for network, index in list(receive.items())[:room]
         )
@@ -70,4 +72,5 @@ class Offering:
             control_index=control_index,
             announcements=announcements,
             software=self.software,
+            lanes=self.lanes,
         )

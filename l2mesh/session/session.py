@@ -29,10 +29,10 @@ from l2mesh.crypto import Cipher
 from l2mesh.datapath.interface import InstallReceive, InstallSend
 from l2mesh.session.handshake import Established
 from l2mesh.session.keys import derive
-from l2mesh.wire.handshake import Announcement
+from l2mesh.wire.handshake import MAX_LANES, Announcement
 
 LANE: Final = 0
-"""The only lane that version 1 uses."""
+"""The lane that every network has in a session; others stand beside it."""
 CONTROL: Final = 0
 """The network number of control."""
 MAX_ANNOUNCED: Final = 64
@@ -108,6 +108,10 @@ class Session:
     """Networks whose index the handshake did not tell the peer."""
     send: dict[int, int] = field(default_factory=dict)
     """The peer's, by network, whether or not we have accepted it there."""
+    further_receive: dict[int, list[int]] = field(default_factory=dict)
+    """Ours for lanes 1, 2 ..., by network: as many as the peer would use."""
+    further_send: dict[tuple[int, int], int] = field(default_factory=dict)
+    """The peer's, by network and lane, beside those in `send`."""
     installed: set[tuple[int, int]] = field(default_factory=set)
     """(network, index) that the engine has had for sending."""
     ephemeral: bytes = b""
@@ -133,17 +137,30 @@ class Session:
     @property
     def indices(self) -> list[int]:
         """Every receive index of ours."""
-        current = (each.index for each in self.receive.values())
-        return [self.control_index, *current, *(index for _, index in self.retired)]
+        current = [each.index for each in self.receive.values()]
+        further = [index for each in self.further_receive.values() for index in each]
+        return [self.control_index, *current, *further, *(index for _, index in self.retired)]
 
     def indices_of(self, network: int) -> list[int]:
         """Our receive indices of one network, the retired ones first."""
         old = [index for each, index in self.retired if each == network]
-        return [*old, self.receive[network].index] if network in self.receive else old
+        return [*old, *self.lanes_of(network)]
+
+    def lanes_of(self, network: int) -> list[int]:
+        """Our receive indices of one network by lane, the retired ones left out."""
+        if network not in self.receive:
+            return []
+        return [self.receive[network].index, *self.further_receive.get(network, ())]
+
+    def retire(self, network: int) -> None:
+        """Our indices of a network only receive what is under way."""
+        self.retired += [(network, index) for index in self.lanes_of(network)]
+        self.further_receive.pop(network, None)
 
     def forget(self, network: int) -> None:
         """Our receive indices of a network are no more."""
         self.receive.pop(network, None)
+        self.further_receive.pop(network, None)
         self.retired = [each for each in self.retired if each[0] != network]
         self.unannounced.discard(network)
 
@@ -157,10 +174,19 @@ class Session:
             if each.lane == LANE:
                 self.remember(each.network, each.index)
 
-    def remember(self, network: int, index: int) -> None:
-        """Remembers the peer's index for a network, for at most 64 networks."""
-        if network in self.send or len(self.send) < MAX_ANNOUNCED:
-            self.send[network] = index
+    def remember(self, network: int, index: int, lane: int = LANE) -> None:
+        """Remembers the peer's index for a network, for at most 64 networks and 8 lanes each."""
+        if lane == LANE:
+            if network in self.send or len(self.send) < MAX_ANNOUNCED:
+                self.send[network] = index
+        elif lane < MAX_LANES and network in self.send:
+            self.further_send[network, lane] = index
+
+    def unlearn(self, network: int) -> None:
+        """The peer takes its indices of a network back."""
+        self.send.pop(network, None)
+        for lane in range(LANE + 1, MAX_LANES):
+            self.further_send.pop((network, lane), None)
 
     def may_begin(self, network: int) -> bool:
         """Whether sending frames of a network may begin: we know an index never used before."""
@@ -171,9 +197,17 @@ class Session:
             and len(self.installed) < MAX_INSTALLED
         )
 
-    def install_receive(self, network: int, index: int, elided: bytes | None) -> InstallReceive:
+    def untried(self, network: int, lane: int) -> int | None:
+        """The peer's index for a further lane, if it was never used before."""
+        index = self.further_send.get((network, lane))
+        is_fresh = (network, index) not in self.installed and len(self.installed) < MAX_INSTALLED
+        return index if self.can_send and is_fresh else None
+
+    def install_receive(
+        self, network: int, index: int, elided: bytes | None, lane: int = LANE
+    ) -> InstallReceive:
         """The engine command for one of our indices."""
-        derived = derive(self.established.keys.receive, network, LANE, index)
+        derived = derive(self.established.keys.receive, network, lane, index)
         return InstallReceive(
             peer=self.peer,
             session=self.id,
@@ -185,15 +219,20 @@ class Session:
             elided=elided,
         )
 
-    def install_send(self, network: int, elided: bytes | None = None) -> InstallSend:
-        """The engine command for the peer's index of a network. Once for each index.
+    def install_send(
+        self, network: int, elided: bytes | None = None, lane: int = LANE
+    ) -> InstallSend:
+        """The engine command for the peer's index of a network and lane. Once for each index.
 
         `elided`: the peer's MAC and ours, which it will put before frames sent without them.
         """
-        index = self.established.control_index if network == CONTROL else self.send[network]
+        if network == CONTROL:
+            index = self.established.control_index
+        else:
+            index = self.send[network] if lane == LANE else self.further_send[network, lane]
         assert (network, index) not in self.installed
         self.installed.add((network, index))
-        derived = derive(self.established.keys.send, network, LANE, index)
+        derived = derive(self.established.keys.send, network, lane, index)
         return InstallSend(
             peer=self.peer,
             session=self.id,
@@ -203,4 +242,5 @@ class Session:
             key=derived.key,
             salt=derived.salt,
             elided=elided,
+            lane=lane,
         )

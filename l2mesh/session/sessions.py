@@ -36,7 +36,7 @@ from l2mesh.session.outputs import (
     SessionOutput,
 )
 from l2mesh.session.renewal import Renewal
-from l2mesh.session.session import CONTROL, LANE, Event, Session, State
+from l2mesh.session.session import CONTROL, Event, Session, State
 from l2mesh.wire.handshake import Announcement
 
 __all__ = ["SessionSet"]
@@ -74,7 +74,7 @@ class SessionSet:
         self._cookie: tuple[bytes, float] | None = None
         self._renewal = Renewal()
         self._outputs: deque[SessionOutput] = deque()
-        self._networks = Networks(self.peer.fingerprint, indices, self._outputs)
+        self._networks = Networks(self.peer.fingerprint, indices, self._outputs, offering.lanes)
 
     # --- what the node asks ---------------------------------------------------------------------
 
@@ -108,7 +108,8 @@ class SessionSet:
         found = self._sessions.get(session)
         if found is None or network not in found.receive:
             return ()
-        return (Announcement(network, LANE, found.receive[network].index),)
+        lanes = enumerate(found.lanes_of(network))
+        return tuple(Announcement(network, lane, index) for lane, index in lanes)
 
     def unannounced(self, session: int) -> tuple[int, ...]:
         """Accepted networks whose indices the session's handshake has not told the peer."""
@@ -419,10 +420,10 @@ class SessionSet:
             return
         if not listed:
             for each in self._sessions.values():
-                each.send.pop(network, None)
-        for lane, index in listed:
-            if lane == LANE and 0 < index <= MAX_INDEX:
-                found.remember(network, index)
+                each.unlearn(network)
+        for lane, index in sorted(listed):
+            if 0 < index <= MAX_INDEX:
+                found.remember(network, index, lane)
         self._route(network, now)
 
     def withdraw(self, network: int, now: float) -> None:

@@ -32,11 +32,13 @@ from l2mesh.wire.cursor import Reader, Writer
 from l2mesh.wire.datagram import DatagramType
 
 __all__ = [
+    "MAX_LANES",
     "Announcement",
     "Cookie",
     "Extension",
     "Indices",
     "Init",
+    "Lanes",
     "Padding",
     "Payload",
     "Response",
@@ -64,6 +66,8 @@ MIN_RESPONSE_BYTES: Final = RESPONSE_OVERHEAD_BYTES + PAYLOAD_HEAD_BYTES
 MAX_HANDSHAKE_BYTES: Final = 1200
 COOKIE_BYTES: Final = HEAD_BYTES + NONCE_BYTES + SEALED_COOKIE_BYTES
 
+MAX_LANES: Final = 8
+"""Of one network in a session."""
 CRITICAL: Final = 0x80
 """The bit of an extension's type that says: whoever does not know me must not go on."""
 
@@ -272,6 +276,35 @@ class Software:
 
 
 @dataclass(frozen=True, slots=True)
+class Lanes:
+    """With how many lanes the sender would send frames of a network: u8, not 0."""
+
+    TYPE: ClassVar[int] = 0x04
+    count: int
+
+    def __post_init__(self) -> None:
+        if not self.count:
+            raise MalformedPacket("nobody sends with no lane")
+
+    @property
+    def encoded_len(self) -> int:
+        """Bytes of the extension, its head included."""
+        return EXTENSION_HEAD_BYTES + 1
+
+    def emit(self, writer: Writer) -> None:
+        """Writes the value."""
+        writer.u8(self.count)
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Self:
+        """Reads the whole value."""
+        count = reader.u8()
+        if reader.remaining:
+            raise MalformedPacket("a number of lanes is one byte")
+        return cls(count)
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownExtension:
     """A type that version 1 gives no meaning (PSK, 0x84, among them)."""
 
@@ -297,13 +330,13 @@ class UnknownExtension:
         writer.put(self.value)
 
 
-_KnownExtension: TypeAlias = Indices | Padding | Software
+_KnownExtension: TypeAlias = Indices | Padding | Software | Lanes
 Extension: TypeAlias = _KnownExtension | UnknownExtension
 
 _EXTENSIONS: Final[dict[int, type[_KnownExtension]]] = {
-    kind.TYPE: kind for kind in (Indices, Padding, Software)
+    kind.TYPE: kind for kind in (Indices, Padding, Software, Lanes)
 }
-_E = TypeVar("_E", Indices, Padding, Software, UnknownExtension)
+_E = TypeVar("_E", Indices, Padding, Software, Lanes, UnknownExtension)
 
 
 # --- payload ------------------------------------------------------------------------------------
@@ -336,6 +369,11 @@ class Payload:
     def software(self) -> str:
         """What the sender runs, "" if it does not say."""
         return next((each.text for each in self._all(Software)), "")
+
+    @property
+    def lanes(self) -> int:
+        """With how many lanes the sender would send, 1 to 8; what is above counts as 8."""
+        return min(next((each.count for each in self._all(Lanes)), 1), MAX_LANES)
 
     @property
     def has_unknown_critical(self) -> bool:

@@ -528,6 +528,9 @@ class Life:
         given = session, network, index, cipher, key, key[:4], addresses
         self.do(other, InstallReceive(PEERS[me], *given))
         self.do(me, InstallSend(PEERS[other], *given))
+        if self.dice.random() < 0.3:  # another thread's, of which neither engine here has one
+            lane = session, network, index ^ 1, cipher, key[::-1], key[:4], addresses
+            self.do(me, InstallSend(PEERS[other], *lane, lane=self.dice.of(1, 7)))
         self.keys[parts] = key, index, cipher
         self.counters[parts] = 0
 

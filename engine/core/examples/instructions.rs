@@ -127,6 +127,7 @@ impl Bench {
             peer,
             session,
             network,
+            lane: 0,
             index: u32::from(us) + 1,
             material,
             elided: elided(theirs, ours),

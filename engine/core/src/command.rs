@@ -40,6 +40,7 @@ pub enum Command {
         peer: Fingerprint,
         session: u64,
         network: u64,
+        lane: u8,
         index: u32,
         material: KeyMaterial,
         elided: Option<Elided>,

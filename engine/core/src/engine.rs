@@ -191,9 +191,9 @@ impl Engine {
             Command::InstallReceive { peer, session, network, index, material, elided } => {
                 sender.peers.install_receive(peer, session, network, index, &material, elided);
             }
-            Command::InstallSend { peer, session, network, index, material, elided } => {
+            Command::InstallSend { peer, session, network, lane, index, material, elided } => {
                 let transport = aead::transport(network, &material);
-                sender.install(peer, session, network, index, transport, elided, now, sink);
+                sender.install(peer, session, network, lane, index, transport, elided, now, sink);
             }
             Command::RemoveReceive { index } => sender.peers.remove_receive(index),
             Command::RemoveSend { peer, network } => sender.remove(&peer, network, now),

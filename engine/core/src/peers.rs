@@ -97,6 +97,8 @@ pub struct Peer {
     pub activity: Activity,
     /// Networks and what seals frames to there, in the order in which they came.
     pub send: Vec<(u64, SendKey)>,
+    /// The same for lanes other than 0, beside those.
+    pub lanes: Vec<(u64, u8, SendKey)>,
     /// Those of network 0, by session.
     pub control: Vec<(u64, SendKey)>,
     /// Its receive indices.
@@ -124,9 +126,16 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The key for frames of a network.
+    /// The key for frames of a network that leave by `lane`: its own, or that of lane 0.
     #[must_use]
-    pub fn send_key(&mut self, network: u64) -> Option<&mut SendKey> {
+    pub fn send_key(&mut self, network: u64, lane: u8) -> Option<&mut SendKey> {
+        if lane > 0 {
+            let own =
+                |(one, number, _): &&mut (u64, u8, SendKey)| (*one, *number) == (network, lane);
+            if let Some((_, _, key)) = self.lanes.iter_mut().find(own) {
+                return Some(key);
+            }
+        }
         self.send.iter_mut().find(|(one, _)| *one == network).map(|(_, key)| key)
     }
 
@@ -310,10 +319,25 @@ impl Peers {
         };
     }
 
-    /// A send key in place of the one before; for network 0 one for each session.
-    pub fn install_send(&mut self, fingerprint: Fingerprint, network: u64, key: SendKey) -> PeerId {
+    /// A send key in place of the one before; for network 0 one for each session. One for a lane
+    /// other than 0 joins that of lane 0, with which it goes.
+    pub fn install_send(
+        &mut self,
+        fingerprint: Fingerprint,
+        network: u64,
+        lane: u8,
+        key: SendKey,
+    ) -> PeerId {
         let id = self.obtain(fingerprint);
         let peer = &mut self[id];
+        if lane > 0 {
+            if peer.send.iter().any(|(one, _)| *one == network) {
+                peer.lanes.retain(|(one, number, _)| (*one, *number) != (network, lane));
+                peer.lanes.push((network, lane, key));
+            }
+            return id;
+        }
+        peer.lanes.retain(|(one, ..)| *one != network);
         let (keys, name) = match network {
             0 => (&mut peer.control, key.session),
             _ => (&mut peer.send, network),
@@ -343,6 +367,7 @@ impl Peers {
         }
         let peer = &mut self[id];
         peer.send.retain(|(_, key)| key.session != session);
+        peer.lanes.retain(|(_, _, key)| key.session != session);
         peer.control.retain(|(number, _)| *number != session);
         peer.sessions.retain(|(number, _)| *number != session);
         self.release(id);

@@ -83,7 +83,7 @@ impl Sender {
         let Self { peers, held, journal, scratch, .. } = self;
         let peer = &mut peers[id];
         let (whole, piece, path, name) = (peer.whole, peer.piece, peer.path, peer.fingerprint);
-        let (Some(path), Some(key)) = (path, peer.send_key(network)) else {
+        let (Some(path), Some(key)) = (path, peer.send_key(network, sink.lane())) else {
             held.hold(peers, id, network, frame, meta, now, journal);
             return;
         };
@@ -133,7 +133,7 @@ impl Sender {
         if frame.len() <= whole || peer.path.is_none() {
             return None;
         }
-        if frame.len() - elidable_bytes(frame, peer.send_key(network)?) <= whole {
+        if frame.len() - elidable_bytes(frame, peer.send_key(network, 0)?) <= whole {
             return None;
         }
         let segment = find_segment(frame)?;
@@ -164,7 +164,7 @@ impl Sender {
         let Self { peers, held, journal, .. } = self;
         let peer = &mut peers[id];
         let (whole, path, name) = (peer.whole, peer.path, peer.fingerprint);
-        let (Some(path), Some(key)) = (path, peer.send_key(network)) else {
+        let (Some(path), Some(key)) = (path, peer.send_key(network, sink.lane())) else {
             let meta = FrameMeta { open_checksum: Some(open), gso: Some(gso) };
             held.hold(peers, id, network, frame, meta, now, journal);
             return;
@@ -239,6 +239,7 @@ impl Sender {
         peer: Fingerprint,
         session: u64,
         network: u64,
+        lane: u8,
         index: u32,
         transport: crate::aead::Transport,
         elided: Option<Elided>,
@@ -247,14 +248,16 @@ impl Sender {
     ) {
         let alert = self.journal.bounds.rekey_counter;
         let key = SendKey { session, index, transport, elided, alert, counter: 0 };
-        let id = self.peers.install_send(peer, network, key);
+        let id = self.peers.install_send(peer, network, lane, key);
         self.flush(id, network, now, sink);
+        self.peers.release(id);
     }
 
     /// No more frames to a peer in a network.
     pub fn remove(&mut self, peer: &Fingerprint, network: u64, now: f64) {
         let Some(id) = self.peers.find(peer) else { return };
         self.peers[id].send.retain(|(one, _)| *one != network);
+        self.peers[id].lanes.retain(|(one, ..)| *one != network);
         let reason = DropReason::HeldTooLong;
         HeldFrames::drop(&mut self.peers, id, network, reason, now, &mut self.journal);
         self.peers.release(id);
@@ -313,7 +316,7 @@ impl Sender {
 
     fn flush(&mut self, id: PeerId, network: u64, now: f64, sink: &mut impl Sink) {
         let peer = &mut self.peers[id];
-        if peer.held.is_empty() || peer.path.is_none() || peer.send_key(network).is_none() {
+        if peer.held.is_empty() || peer.path.is_none() || peer.send_key(network, 0).is_none() {
             return;
         }
         let taken = HeldFrames::take(&mut self.peers, id, network, now, &mut self.journal);

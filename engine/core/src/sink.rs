@@ -91,6 +91,11 @@ pub trait Sink {
     /// Write a frame to the port of `network`.
     fn deliver(&mut self, network: u64, frame: &Delivery<'_>);
 
+    /// By which lane it sends: what a thread seals is counted by itself.
+    fn lane(&self) -> u8 {
+        0
+    }
+
     /// The batch is over: write what has been merged. What was written is said.
     fn end_batch(&mut self) -> Merged;
 

@@ -209,6 +209,7 @@ impl World {
                 peer: name,
                 session,
                 network,
+                lane: 0,
                 index,
                 material,
                 elided: None,

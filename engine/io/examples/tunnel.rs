@@ -81,6 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             peer,
             session,
             network: NETWORK,
+            lane: 0,
             index: u32::from(theirs) + 1,
             material: material(cipher, side),
             elided: Some(addresses(theirs, side)),

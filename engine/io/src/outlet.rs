@@ -42,6 +42,8 @@ pub(crate) struct Port {
 #[derive(Debug)]
 pub(crate) struct Outlet {
     pub(crate) outbox: Outbox,
+    /// That of its worker.
+    lane: u8,
     pub(crate) ports: Vec<Port>,
     coalescer: Coalescer,
     /// Frames that were put together from pieces, and the like.
@@ -56,9 +58,10 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    pub(crate) fn new(outbox: Outbox, counters: Arc<IoCounters>) -> Self {
+    pub(crate) fn new(outbox: Outbox, lane: u8, counters: Arc<IoCounters>) -> Self {
         Self {
             outbox,
+            lane,
             ports: Vec::new(),
             coalescer: Coalescer::new(Switches { tcp: true, udp: true }),
             aside: Vec::new(),
@@ -156,6 +159,10 @@ impl Sink for Outlet {
         };
         self.coalescer.switches = port.switches;
         self.coalescer.push(network, frame.head, frame.body, place, frame.open_checksum);
+    }
+
+    fn lane(&self) -> u8 {
+        self.lane
     }
 
     /// What `write_frames` has written by now: it needs the buffers, and the engine has none.

@@ -98,7 +98,7 @@ impl Worker {
         }
         Ok(Self {
             epoll,
-            outlet: Outlet::new(outbox, Arc::clone(&counters)),
+            outlet: Outlet::new(outbox, number as u8, Arc::clone(&counters)),
             receiving: Receiving::new(SLOTS, SLOT_BYTES),
             frame: FrameBuffer::new(),
             overflow: vec![0; sockets.len()],

@@ -119,6 +119,7 @@ impl Bench {
                 peer,
                 session,
                 network,
+                lane: 0,
                 index,
                 material: material(),
                 elided: None,
@@ -158,12 +159,17 @@ impl Bench {
         }
     }
 
-    /// What the peer gets: the counter.
-    fn counter(&self) -> u32 {
+    /// What the peer gets: index and counter.
+    fn counter_on(&self) -> (u32, u32) {
         let mut datagram = [0; 2048];
         let length = self.peer.recv(&mut datagram).unwrap();
         assert!(length > 24);
-        u32::from_be_bytes(datagram[4..8].try_into().unwrap())
+        let word = |at: usize| u32::from_be_bytes(datagram[at..at + 4].try_into().unwrap());
+        (word(0) & 0xff_ffff, word(4))
+    }
+
+    fn counter(&self) -> u32 {
+        self.counter_on().1
     }
 }
 
@@ -214,6 +220,37 @@ fn no_counter_is_used_twice_and_the_limit_holds_for_all_workers_together() {
     let spent = Upcall::KeySpent { peer: PEER, session: SESSION };
     let told = std::iter::from_fn(|| bench.runner.poll_report());
     assert_eq!(told.filter(|one| *one == Report::Upcall(spent.clone())).count(), 1);
+}
+
+#[test]
+fn each_worker_counts_by_itself_on_a_lane_of_its_own() {
+    const FRAMES: u32 = 60;
+    let bench = Bench::new(Bounds::default());
+    bench.runner.execute(Command::InstallSend {
+        peer: PEER,
+        session: SESSION,
+        network: NETWORK,
+        lane: 1,
+        index: INDEX + 1,
+        material: material(),
+        elided: None,
+    });
+    thread::scope(|scope| {
+        for lan in &bench.lan {
+            scope.spawn(|| {
+                for n in 0..FRAMES {
+                    lan.send(&frame(THEIRS, OURS, n)).unwrap();
+                }
+            });
+        }
+    });
+    let mut came: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for _ in 0..FRAMES * 2 {
+        let (index, counter) = bench.counter_on();
+        came.entry(index).or_default().push(counter);
+    }
+    let all: Vec<u32> = (0..FRAMES).collect();
+    assert_eq!(came, BTreeMap::from([(INDEX, all.clone()), (INDEX + 1, all)]));
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub(crate) fn read_command(from: &Bound<'_, PyAny>) -> PyResult<Command> {
             peer: bytes(from, "peer")?,
             session: field("session")?.extract()?,
             network: field("network")?.extract()?,
+            lane: field("lane")?.extract()?,
             index: index(from)?,
             material: material(from)?,
             elided: optional_bytes(from, "elided")?,

@@ -234,6 +234,8 @@ class Sender:
 
     def install(self, command: InstallSend, now: float) -> None:
         """Frames for (peer, network) leave with this key from now on; held ones at once."""
+        if command.lane:
+            return  # there is one thread
         peer = self._peers.install_send(command)
         self._flush(peer, command.network, now)
 

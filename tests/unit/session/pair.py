@@ -65,7 +65,9 @@ Packet = bytes | Data
 class Host:
     """A node with one peer."""
 
-    def __init__(self, name: str, local: Identity, peer: Identity, random: Random) -> None:
+    def __init__(
+        self, name: str, local: Identity, peer: Identity, random: Random, lanes: int = 1
+    ) -> None:
         self.name = name
         self.local = local
         self.random = random
@@ -80,6 +82,7 @@ class Host:
                 random=random.randbytes,
                 ciphers=BOTH,
                 software="l2mesh test",
+                lanes=lanes,
             ),
             indices=self.indices,
             next_id=self.next_id,
@@ -87,6 +90,8 @@ class Host:
         self.receive: dict[int, InstallReceive] = {}
         self.control: dict[int, InstallSend] = {}
         self.send: dict[int, InstallSend] = {}
+        self.lanes: dict[tuple[int, int], InstallSend] = {}
+        """By network and lane, but for lane 0."""
         self.used_keys: set[bytes] = set()
         self.confirmed: set[int] = set()
         self.log: list[SessionOutput] = []
@@ -107,6 +112,12 @@ class Host:
             case InstallSend():
                 assert output.key not in self.used_keys, "a counter would start anew"
                 self.used_keys.add(output.key)
+                if output.lane:
+                    assert self.send[output.network].session == output.session
+                    self.lanes[output.network, output.lane] = output
+                    return
+                for lane in range(1, 8):
+                    self.lanes.pop((output.network, lane), None)
                 (self.send if output.network else self.control)[
                     output.network or output.session
                 ] = output
@@ -114,10 +125,13 @@ class Host:
                 del self.receive[index]
             case RemoveSend(_, network):
                 del self.send[network]
+                self.lanes = {lane: each for lane, each in self.lanes.items() if lane[0] != network}
             case RemoveSession(_, session):
                 self.control.pop(session, None)
                 keep = self.send.items()
                 self.send = {net: each for net, each in keep if each.session != session}
+                further = self.lanes.items()
+                self.lanes = {lane: each for lane, each in further if each.session != session}
                 table = self.receive.items()
                 self.receive = {i: each for i, each in table if each.session != session}
             case _:
@@ -133,6 +147,8 @@ class World:
 
     seed: int = 1
     now: float = 1000.0
+    lanes: tuple[int, int] = (1, 1)
+    """With how many each sends."""
     drop: Callable[[Host, Packet], bool] = lambda _host, _packet: False
     sent: list[tuple[Host, Packet]] = field(default_factory=list)
 
@@ -140,8 +156,8 @@ class World:
         random = Random(self.seed)
         # the first host has the smaller fingerprint
         ends = sorted((identity(self.seed), identity(self.seed + 1)), key=lambda i: i.fingerprint)
-        self.a = Host("a", ends[0], ends[1], random)
-        self.b = Host("b", ends[1], ends[0], random)
+        self.a = Host("a", ends[0], ends[1], random, self.lanes[0])
+        self.b = Host("b", ends[1], ends[0], random, self.lanes[1])
         self._order = 0
         self._events: list[tuple[float, int, Callable[[], None]]] = []
 

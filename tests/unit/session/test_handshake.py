@@ -220,7 +220,7 @@ def test_unknown_critical_extension_is_refused_and_another_one_skipped() -> None
     psk = UnknownExtension(0x84, bytes(8))
     with pytest.raises(HandshakeError, match=Refusal.CRITICAL):
         opened(forged_init(payload_of(ALICE.public, psk)))
-    later = opened(forged_init(payload_of(ALICE.public, UnknownExtension(0x04, b"?"))))
+    later = opened(forged_init(payload_of(ALICE.public, UnknownExtension(0x05, b"?"))))
     assert later.peer == ALICE.public
 
 

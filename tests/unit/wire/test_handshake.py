@@ -15,6 +15,7 @@ from l2mesh.wire.handshake import (
     Extension,
     Indices,
     Init,
+    Lanes,
     Padding,
     Payload,
     Response,
@@ -37,7 +38,8 @@ extensions: st.SearchStrategy[Extension] = st.one_of(
     st.builds(Indices, st.lists(announcements, max_size=20).map(tuple)),
     st.builds(Padding, st.integers(0, 300)),
     st.builds(Software, st.text(max_size=8)),
-    st.builds(UnknownExtension, st.sampled_from([0x00, 0x04, 0x81, 0x84, 0xFF]), st.binary()),
+    st.builds(Lanes, st.integers(1, 255)),
+    st.builds(UnknownExtension, st.sampled_from([0x00, 0x05, 0x81, 0x84, 0xFF]), st.binary()),
 )
 payloads = st.builds(
     Payload,
@@ -149,10 +151,22 @@ def test_payload_needs_an_identity_and_a_control_index() -> None:
 
 def test_only_unknown_critical_extensions_stop_a_reader() -> None:
     head = Payload(IDENTITY, 1, 3, 7).encode()
-    assert not Payload.decode(head + bytes.fromhex("040000")).has_unknown_critical
+    assert not Payload.decode(head + bytes.fromhex("050000")).has_unknown_critical
     assert Payload.decode(head + bytes.fromhex("84000000")[:3]).has_unknown_critical
     with pytest.raises(MalformedPacket):
         UnknownExtension(0x01, b"")
+
+
+def test_lanes_are_one_byte_and_eight_at_most() -> None:
+    payload = Payload(IDENTITY, 1, 3, 0x010203, (Lanes(2),))
+    assert payload.encode() == IDENTITY + bytes.fromhex("010301020304000102")
+    assert payload.lanes == 2
+    assert Payload(IDENTITY, 1, 3, 1, (Lanes(200),)).lanes == 8
+    assert Payload(IDENTITY, 1, 3, 1).lanes == 1
+    for value in ("", "00", "0102"):
+        text = "0103010203" + f"0400{len(value) // 2:02x}" + value
+        with pytest.raises(MalformedPacket):
+            Payload.decode(IDENTITY + bytes.fromhex(text))
 
 
 @given(payloads)
