@@ -43,8 +43,8 @@ def _drain_sessions(core: Core, peer: Peer, now: float) -> bool:
     while (output := peer.sessions.poll_output()) is not None:
         progress = True
         match output:
-            case SendHandshake(datagram, handshake, path):
-                _send_handshake(core, peer, datagram, handshake, path)
+            case SendHandshake():
+                _send_handshake(core, peer, output)
             case SessionLive(session, initiator):
                 _session_live(core, peer, session, now, initiator=initiator)
             case SessionCurrent(session):
@@ -85,15 +85,17 @@ def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
     return progress
 
 
-def _send_handshake(
-    core: Core, peer: Peer, datagram: bytes, handshake: int | None, path: Path | None
-) -> None:
-    if handshake is not None:
-        core.initiations[handshake] = peer.fingerprint
+def _send_handshake(core: Core, peer: Peer, output: SendHandshake) -> None:
+    if output.handshake is not None:
+        core.initiations[output.handshake] = peer.fingerprint
         _forget_old_initiations(core)
-    paths = (path,) if path is not None else peer.paths.handshake_paths()
+    paths: tuple[Path, ...] = peer.paths.handshake_paths()
+    if output.path is not None:
+        paths = (output.path,)
+    elif output.is_renewal and (proven := peer.paths.proven) is not None:
+        paths = (proven,)
     for each in paths:
-        core.emit(SendDatagram(datagram, each))
+        core.emit(SendDatagram(output.datagram, each))
 
 
 def _forget_old_initiations(core: Core) -> None:

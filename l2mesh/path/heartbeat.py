@@ -87,6 +87,11 @@ class Heartbeat:
         return self.loss > _LOSSY
 
     @property
+    def is_answered(self) -> bool:
+        """Whether the path has answered, and no heartbeat waits."""
+        return self.waiting_since is None and self.answered_at > float("-inf")
+
+    @property
     def pace_s(self) -> float:
         """Seconds between two heartbeats, as things are."""
         if not self.is_flowing and not self.is_elsewhere():

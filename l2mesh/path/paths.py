@@ -76,6 +76,11 @@ class PathSet:
         return None if self._active is None else self._active.path
 
     @property
+    def proven(self) -> Path | None:
+        """The path in use, if it has answered and owes no answer now."""
+        return self.active if self._heartbeat.is_answered else None
+
+    @property
     def is_direct(self) -> bool:
         """Whether the path in use passes no relay."""
         return self._active is not None and self._active.is_direct

@@ -49,6 +49,11 @@ class Connecting:
         return [self.control_index, *self.receive.values()]
 
     @property
+    def is_new(self) -> bool:
+        """Whether no attempt has been made yet."""
+        return not self._tries
+
+    @property
     def next_timeout(self) -> float:
         """When there is something to do: another attempt, or giving up."""
         return min(self.retry, self._gives_up)

@@ -23,6 +23,8 @@ class SendHandshake:
     datagram: bytes
     handshake: int | None
     path: Path | None
+    is_renewal: bool = False
+    """A first INIT while there is a session: by the path in use alone, if that answers."""
 
 
 @dataclass(frozen=True, slots=True)

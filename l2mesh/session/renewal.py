@@ -11,6 +11,8 @@ from l2mesh.session.session import Session
 REKEY_INITIATOR_S: Final = 120.0
 REKEY_RESPONDER_S: Final = 150.0
 """Later than the initiator, so that both rarely begin at once."""
+UNUSED_S: Final = 540.0
+"""A session that has carried no frame yet is not renewed before that."""
 IDLE_S: Final = 600.0
 """A session is not renewed when no frame passed for so long before its rekey was due."""
 RESTART_S: Final = 5.0
@@ -41,6 +43,15 @@ class Renewal:
         """The peer has gone silent: begin anew, each 5 s at most."""
         self.restart_at = max(now, self.begun_at + RESTART_S)
 
+    @staticmethod
+    def worn_at(session: Session, *, always: bool) -> float:
+        """When the keys of a session have served long enough for its initiator to renew them.
+
+        With the first frame, where that comes so late: until then there was nothing to protect.
+        """
+        begins = session.born if always else min(session.used_at, session.born + UNUSED_S)
+        return max(session.born + REKEY_INITIATOR_S, begins)
+
     def due(self, current: Session | None, *, always: bool) -> float | None:
         """When the current session is to be renewed, None: not at all.
 
@@ -50,7 +61,9 @@ class Renewal:
             return self.restart_at
         if current is None:
             return None
-        due = current.born + (REKEY_INITIATOR_S if current.is_initiator else REKEY_RESPONDER_S)
+        due = self.worn_at(current, always=always)
+        if not current.is_initiator:
+            due += REKEY_RESPONDER_S - REKEY_INITIATOR_S
         if current.is_spent:
             due = current.born
         elif not always and due > self.frame_at + IDLE_S:

@@ -98,6 +98,8 @@ class Session:
     heard_at: float = inf
     """When the first authentic DATA came."""
     live_since: float = 0.0
+    used_at: float = inf
+    """When the first frame passed while it was the one in use."""
     is_spent: bool = False
     """An index carried 2^31 packets, or one that is needed was given up before: renew now."""
     receive: dict[int, ReceiveIndex] = field(default_factory=dict)

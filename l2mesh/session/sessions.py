@@ -16,6 +16,7 @@ The set is free of I/O: verbs change it, `poll_output` gives engine commands and
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Final
 
 from l2mesh.crypto import Cipher
@@ -42,6 +43,8 @@ from l2mesh.wire.handshake import Announcement
 __all__ = ["SessionSet"]
 
 DEAD_S: Final = 180.0
+OVERLAP_S: Final = 60.0
+"""For so long a session still receives after another one has taken over."""
 UNCONFIRMED_S: Final = 5.0
 MAX_UNCONFIRMED: Final = 4
 COOKIE_S: Final = 120.0
@@ -136,7 +139,7 @@ class SessionSet:
 
     def connect(self, now: float) -> None:
         """Sees to it that there is a session to send on, or an INIT under way."""
-        self._renewal.note_frame(now)
+        self.note_frame(now)
         if self._current is None and self._connecting is None:
             self._begin(now)
 
@@ -156,6 +159,8 @@ class SessionSet:
     def note_frame(self, at: float) -> None:
         """A frame passed at `at`, in either direction; 0.0 and earlier mean never."""
         self._renewal.note_frame(at)
+        if self._current is not None and at > self._current.born:
+            self._current.used_at = min(self._current.used_at, at)
 
     def handle_timeout(self, now: float) -> None:
         """Ends what is too old, repeats what was not answered, renews what is due."""
@@ -195,8 +200,12 @@ class SessionSet:
         if self._cookie is not None and now < self._cookie[1]:
             cookie = self._cookie[0]
         attempt = self._offering.initiate(connecting, cookie)
+        works = self._current is not None and self._current is not self._doubted
+        is_renewal = works and connecting.is_new
         connecting.add(attempt, now, self._offering.random)
-        self._outputs.append(SendHandshake(attempt.datagram, attempt.handshake, None))
+        self._outputs.append(
+            SendHandshake(attempt.datagram, attempt.handshake, None, is_renewal=is_renewal)
+        )
 
     def _give_up(self, now: float) -> None:
         self._stop_connecting(now)
@@ -352,11 +361,16 @@ class SessionSet:
         if len(usable) > MAX_LIVE:
             self._end(min(idle, key=lambda each: each.live_since), now)
 
-    @staticmethod
-    def _ends(session: Session) -> float:
-        """When a session is dead by its age."""
-        limit = UNCONFIRMED_S if session.state is State.UNCONFIRMED else DEAD_S
-        return session.born + limit
+    def _ends(self, session: Session) -> float:
+        """When a session is dead: a minute after it was, or should have been, renewed."""
+        if session.state is State.UNCONFIRMED:
+            return session.born + UNCONFIRMED_S
+        renewed = -inf
+        if session is self._current:
+            renewed = self._renewal.worn_at(session, always=self.always)
+        elif self._current is not None:
+            renewed = self._current.live_since
+        return max(session.born + DEAD_S, renewed + OVERLAP_S)
 
     def drop(self, session: int, now: float) -> None:
         """The peer has closed one session, or its channel is broken: ends it."""

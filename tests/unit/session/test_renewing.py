@@ -86,8 +86,10 @@ def test_spent_key_is_renewed_at_once() -> None:
 
 def test_keys_are_erased_at_180_seconds() -> None:
     world = connected()
+    assert world.frame(world.a, "in use") and world.frame(world.b, "in use")
+    world.run(0.4)
     world.drop = lambda _host, _packet: True
-    world.run(178.9)
+    world.run(178.5)
     assert world.a.receive and world.a.sessions.current is not None
     world.run(1.2)
     for host in (world.a, world.b):
@@ -104,8 +106,27 @@ def test_session_without_frames_for_600_seconds_lapses() -> None:
     traffic(world, 10.0)
     world.run(1200.0)
     assert world.a.sessions.current is None and world.b.sessions.current is None
-    # born at 0, 120, ... 600: the last rekey whose due time saw a frame within 600 s
-    assert len(world.a.events(SessionLive)) == 6
+    # born at 0 and, once that was worn by use, at 120; the second one was never used
+    assert len(world.a.events(SessionLive)) == 2
+
+
+def test_session_that_carried_nothing_is_renewed_with_its_first_frame() -> None:
+    world = connected()
+    world.run(400.0)
+    assert len(inits(world, world.a)) == 1
+    sent = traffic(world, 200.0)
+    assert (world.a.got, world.b.got) == sent
+    assert world.a.lost == world.b.lost == 0
+    assert len(inits(world, world.a)) == 3 and world.agreed()
+
+
+def test_session_that_carried_nothing_is_erased_at_600_seconds() -> None:
+    world = connected()
+    world.drop = lambda _host, _packet: True
+    world.run(598.0)
+    assert world.a.sessions.current is not None
+    world.run(3.0)
+    assert not world.a.receive and world.a.events(SessionDead)
 
 
 def test_session_that_is_always_wanted_never_lapses() -> None:
