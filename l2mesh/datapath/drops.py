@@ -47,5 +47,6 @@ class DropReason(enum.StrEnum):
     HELD_TOO_LONG = "held_too_long"
     HELD_OVERFLOW = "held_overflow"
     FDB_FULL = "fdb_full"  # not learned; the frame itself went on
+    DUPLICATE_ADDRESS = "duplicate_address"  # two stations claim it; the frame itself went on
     MAC_FLAPPING = "mac_flapping"  # not moved in the FDB; the frame itself went on
     UPCALL_OVERFLOW = "upcall_overflow"

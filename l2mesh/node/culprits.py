@@ -31,6 +31,7 @@ _WHAT: Final = {
     DropReason.DHCP_GUARD: "answers as a DHCP server without the right dhcp",
     DropReason.STORM: "floods more than the network allows, last from {mac}",
     DropReason.FDB_FULL: "shows more MACs than the table takes, last {mac}",
+    DropReason.DUPLICATE_ADDRESS: "claims {address}, which another station has: is it given twice?",
     DropReason.MAC_FLAPPING: "shows {mac}, which moves to and fro: is there a loop?",
 }
 

@@ -3,7 +3,7 @@
 An owner is a peer's fingerprint, or None for this node's own port. Signed MACs are static: they
 hold in every VLAN, never age and win over anything learned (section 10). Learned entries are kept
 in the order in which they were last heard, so that ageing looks at the oldest only: look-ups and
-learning take constant time, spread over many, and memory is bounded by the two caps.
+learning take constant time, spread over many, and memory is bounded by the caps.
 """
 
 import enum
@@ -16,6 +16,8 @@ from l2mesh.switch.ethernet import is_learnable
 AGEING_S: Final = 300.0
 """IEEE 802.1Q-2022 table 8-6 recommends it."""
 MAX_PER_PEER: Final = 1024
+MAX_OWN: Final = 4096
+"""Behind this node's own port, so that a flood there leaves room for stations of others."""
 MAX_PER_NETWORK: Final = 8192
 MOVES: Final = 5
 """So often within `DAMPING_S` of its first move a station may move at once; then it has to stay."""
@@ -60,19 +62,25 @@ class Station:
 
 
 class Fdb:
-    """Stations of one network. The per-peer cap does not bind this node's own port."""
+    """Stations of one network."""
 
-    __slots__ = ("_counts", "_learned", "_per_network", "_per_peer", "static")
+    __slots__ = ("_counts", "_learned", "_own", "_per_network", "_per_peer", "static")
 
     static: dict[bytes, Owner]
     """Signed MACs and who owns them."""
 
-    def __init__(self, per_peer: int = MAX_PER_PEER, per_network: int = MAX_PER_NETWORK) -> None:
+    def __init__(
+        self,
+        per_peer: int = MAX_PER_PEER,
+        per_network: int = MAX_PER_NETWORK,
+        own: int = MAX_OWN,
+    ) -> None:
         self.static = {}
         self._learned: OrderedDict[tuple[int, bytes], Station] = OrderedDict()
         self._counts: dict[Owner, int] = {}
         self._per_peer = per_peer
         self._per_network = per_network
+        self._own = own
 
     def lookup(self, vlan: int, mac: bytes, now: float) -> Owner | Nobody:
         """Who owns `mac` in `vlan`, NOBODY if that is not known or too long ago."""
@@ -105,7 +113,8 @@ class Fdb:
             moves, moving = station.moves, station.moving
             if moves >= MOVES:
                 return Learned.DAMPED
-        if owner is not None and self._counts.get(owner, 0) >= self._per_peer:
+        cap = self._own if owner is None else self._per_peer
+        if self._counts.get(owner, 0) >= cap:
             return Learned.FULL
         if station is None and len(self._learned) >= self._per_network:
             return Learned.FULL

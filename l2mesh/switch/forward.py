@@ -11,6 +11,7 @@ from typing import Final
 
 from l2mesh.datapath.interface import DropReason, Limits
 from l2mesh.switch.addresses import Addresses
+from l2mesh.switch.claims import Claims
 from l2mesh.switch.ethernet import HEADER_BYTES, MAC_CONTROL, Class, Header, classify
 from l2mesh.switch.fdb import NOBODY, Fdb, Nobody, Owner
 from l2mesh.switch.groups import Groups, group_of, is_for_all, segment_of
@@ -59,6 +60,7 @@ class Switch:
         "_is_listed",
         "_resolutions",
         "blocked",
+        "claims",
         "fdb",
         "groups",
         "guard",
@@ -77,6 +79,7 @@ class Switch:
         """VLANs in which another bridge forwards for our LAN."""
         self.offences = Offences()
         self.groups = Groups()
+        self.claims = Claims()
         self._addresses = Addresses()
         self.guard = Guard(fdb, self._addresses)
         self._resolutions = Resolutions()

@@ -19,13 +19,12 @@ from typing import Final
 from l2mesh.datapath.interface import DropReason
 from l2mesh.switch.addresses import Addresses
 from l2mesh.switch.fdb import NOBODY, Fdb, Owner
-from l2mesh.switch.inside import ND, Inside, Kind
+from l2mesh.switch.inside import ARP, ND, Inside, Kind
 
 _NO_IPV4: Final = bytes(4)
 _NO_IPV6: Final = bytes(16)
 _LINK_LOCAL: Final = 0xFE80 >> 6
 """First 10 bits of link-local IPv6 addresses, which nobody signs."""
-_ARP: Final = frozenset({Kind.ARP_REQUEST, Kind.ARP_OTHER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Guard:
         kind = inside.kind
         if self.mode == "off" or kind is Kind.PLAIN:
             return None
-        if kind in _ARP or kind is Kind.BAD_ARP:
+        if kind in ARP or kind is Kind.BAD_ARP:
             return self._judge_arp(inside, source, member)
         if kind is Kind.DHCP_SERVER and not member.dhcp:
             return DropReason.DHCP_GUARD

@@ -83,6 +83,7 @@ class Kind(enum.Enum):
     """IGMP or MLD: this host wants a group, or wants it no longer."""
 
 
+ARP: Final = frozenset({Kind.ARP_REQUEST, Kind.ARP_OTHER})
 GROUP_TALK: Final = frozenset({Kind.GROUP_QUERY, Kind.GROUP_REPORT})
 ND: Final = frozenset(
     {
@@ -128,6 +129,14 @@ class Inside(NamedTuple):
     """IP address that an ARP, a solicitation or an advertisement is about."""
     told: bytes = b""
     """MAC that others shall believe to be the sender's, or the target's of an advertisement."""
+
+    def claim(self) -> tuple[bytes, bytes] | None:
+        """The IP address, and the MAC, that a station says are its own."""
+        if self.kind in ARP and any(self.sender):
+            return self.sender, self.told
+        if self.kind is Kind.ADVERTISEMENT and self.told:
+            return self.target, self.told
+        return None
 
 
 _PLAIN: Final = Inside(Kind.PLAIN)

@@ -114,6 +114,7 @@ SMALL = Bounds(
     fragment_bytes=6000,
     pieces=6,
     fdb_per_peer=3,
+    fdb_own=4,
     fdb_per_network=6,
     control_upcalls=4,
     event_upcalls=6,
@@ -458,6 +459,7 @@ class Life:
             self.flood,
             self.block,
             self.talk,
+            self.contradict,
             self.flap,
             self.run,
             self.part,
@@ -632,6 +634,15 @@ class Life:
             self.pairs[other]("handle_frame", 1, frame, self.now)
         self.compare(other, self.pairs[other])
         self.receive_in_order(me)
+
+    def contradict(self, me: int) -> None:
+        """Stations that claim one address in turns."""
+        dice, address = self.dice, bytes([10, 0, 9, self.dice.randrange(3)])
+        self.do(me, SetLimits(1, Limits(guard="off")))
+        for station in dice.choices(STATIONS[:2], k=5):
+            arp = b"\x08\x06\0\1\x08\0\6\4\0\1" + station + address + bytes(6) + address
+            self.pairs[me]("handle_frame", 1, BROADCAST + station + arp, self.now)
+            self.now += dice.of(0.0, 1.0, 40.0)
 
     def flap(self, me: int) -> None:
         """A station that is now here and now there."""

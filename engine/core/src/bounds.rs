@@ -29,6 +29,8 @@ pub struct Bounds {
     pub pieces: usize,
     /// Learned stations behind one peer.
     pub fdb_per_peer: usize,
+    /// Learned stations behind this node's own port.
+    pub fdb_own: usize,
     /// Learned stations of a network.
     pub fdb_per_network: usize,
     /// Upcalls with control.
@@ -67,6 +69,7 @@ impl Default for Bounds {
             fragment_s: 1.0,
             pieces: 64,
             fdb_per_peer: 1024,
+            fdb_own: 4096,
             fdb_per_network: 8192,
             control_upcalls: 1024,
             event_upcalls: 1024,

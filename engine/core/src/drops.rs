@@ -90,6 +90,8 @@ reasons! {
     HeldOverflow = "held_overflow",
     /// Not learned; the frame itself went on.
     FdbFull = "fdb_full",
+    /// Two stations claim it; the frame itself went on.
+    DuplicateAddress = "duplicate_address",
     /// Not moved in the FDB; the frame itself went on.
     MacFlapping = "mac_flapping",
     /// The control plane does not keep up.

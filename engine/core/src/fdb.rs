@@ -51,7 +51,7 @@ struct Station {
     newer: u32,
 }
 
-/// Stations of one network. The cap of each peer does not bind this node's own port.
+/// Stations of one network.
 #[derive(Debug)]
 pub struct Fdb {
     signed: HashMap<Mac, Owner>,
@@ -65,12 +65,13 @@ pub struct Fdb {
     counts: HashMap<Owner, usize>,
     per_peer: usize,
     per_network: usize,
+    own: usize,
 }
 
 impl Fdb {
-    /// Empty, with these caps on learned entries.
+    /// Empty, with these caps on learned entries; `own` of them behind this node's port.
     #[must_use]
-    pub fn new(per_peer: usize, per_network: usize) -> Self {
+    pub fn new(per_peer: usize, per_network: usize, own: usize) -> Self {
         Self {
             signed: HashMap::new(),
             order: Vec::new(),
@@ -82,6 +83,7 @@ impl Fdb {
             counts: HashMap::new(),
             per_peer,
             per_network,
+            own,
         }
     }
 
@@ -135,7 +137,8 @@ impl Fdb {
                 return Learned::Damped;
             }
         }
-        if owner.is_some() && self.counts.get(&owner).is_some_and(|&n| n >= self.per_peer) {
+        let cap = if owner.is_some() { self.per_peer } else { self.own };
+        if self.counts.get(&owner).copied().unwrap_or_default() >= cap {
             return Learned::Full;
         }
         if known.is_none() && self.places.len() >= self.per_network {
@@ -282,7 +285,7 @@ mod tests {
 
     #[test]
     fn signed_addresses_win_in_every_vlan() {
-        let mut fdb = Fdb::new(4, 8);
+        let mut fdb = Fdb::new(4, 8, 8);
         assert_eq!(fdb.learn(7, mac(1), None, 0.0), Learned::New);
         fdb.sign(mac(1), Some(PeerId(3)));
         assert_eq!(fdb.lookup(9, mac(1), 0.0), Some(Some(PeerId(3))));
@@ -293,14 +296,17 @@ mod tests {
 
     #[test]
     fn groups_and_zero_are_not_learned() {
-        let mut fdb = Fdb::new(4, 8);
+        let mut fdb = Fdb::new(4, 8, 8);
         assert_eq!(fdb.learn(0, [1; 6], None, 0.0), Learned::Ignored);
         assert_eq!(fdb.learn(0, [0; 6], None, 0.0), Learned::Ignored);
     }
 
     #[test]
     fn caps_hold_for_peers_and_network() {
-        let mut fdb = Fdb::new(2, 3);
+        let mut own = Fdb::new(2, 3, 1);
+        assert_eq!(own.learn(0, mac(1), None, 0.0), Learned::New);
+        assert_eq!(own.learn(0, mac(2), None, 0.0), Learned::Full);
+        let mut fdb = Fdb::new(2, 3, 3);
         let peer = Some(PeerId(1));
         assert_eq!(fdb.learn(0, mac(1), peer, 0.0), Learned::New);
         assert_eq!(fdb.learn(0, mac(2), peer, 0.0), Learned::New);
@@ -315,7 +321,7 @@ mod tests {
 
     #[test]
     fn flapping_is_damped() {
-        let mut fdb = Fdb::new(9, 9);
+        let mut fdb = Fdb::new(9, 9, 9);
         let owners = [None, Some(PeerId(1))];
         fdb.learn(0, mac(1), None, 0.0);
         let moves = (1..9).map(|n| fdb.learn(0, mac(1), owners[n % 2], 1.0 + n as f64));
@@ -329,7 +335,7 @@ mod tests {
         /// Against a plain map with the same rules and no caps.
         #[test]
         fn is_a_map_that_ages(steps in prop::collection::vec((0u8..6, 0u32..3, 0.0..90.0f64, 0u8..9), 1..200)) {
-            let (mut fdb, mut model, mut now) = (Fdb::new(100, 100), BTreeMap::new(), 0.0);
+            let (mut fdb, mut model, mut now) = (Fdb::new(100, 100, 100), BTreeMap::new(), 0.0);
             for (number, owner, pause, kind) in steps {
                 now += pause;
                 let owner = (owner > 0).then_some(PeerId(owner));

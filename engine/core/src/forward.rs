@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 use crate::addresses::Addresses;
+use crate::claims::Claims;
 use crate::drops::DropReason;
 use crate::ethernet::{Class, Frame, HEADER_BYTES, Mac, classify, is_mac_control};
 use crate::fdb::{Fdb, Owner};
@@ -77,6 +78,8 @@ pub struct Switch {
     pub offences: Offences,
     /// Who wants which IP group.
     pub groups: Groups,
+    /// Who says which IP address is his.
+    pub claims: Claims,
     addresses: Addresses,
     resolutions: Resolutions,
     /// Asked for each frame: among few a comparison or two.
@@ -99,6 +102,7 @@ impl Switch {
             blocked: HashSet::new(),
             offences: Offences::default(),
             groups: Groups::default(),
+            claims: Claims::default(),
             addresses: Addresses::default(),
             resolutions: Resolutions::default(),
             members: BTreeMap::new(),

@@ -98,6 +98,19 @@ impl Inside {
         Self { kind, sender, target: None, told: None }
     }
 
+    /// The IP address, and the MAC, that a station says are its own.
+    #[must_use]
+    pub fn claim(&self) -> Option<(IpAddr, Mac)> {
+        let address = match self.kind {
+            Kind::ArpRequest | Kind::ArpOther => {
+                self.sender.filter(|sender| !sender.is_unspecified())
+            }
+            Kind::Advertisement => self.target,
+            _ => None,
+        };
+        address.zip(self.told)
+    }
+
     /// What the payload of a frame says; total for any bytes.
     #[must_use]
     pub fn look(ethertype: u16, payload: &[u8]) -> Self {

@@ -26,6 +26,7 @@ pub mod aead;
 pub mod beacon;
 pub mod bounds;
 pub mod capture;
+pub mod claims;
 pub mod collect;
 pub mod command;
 pub mod counters;

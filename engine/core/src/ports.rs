@@ -74,7 +74,8 @@ impl Ports {
     /// Open a port, or change MAC, MTU and right of an open one.
     pub fn open(&mut self, network: u64, own: Member, mtu: usize, now: f64, journal: &Journal) {
         let port = self.table.entry(network).or_insert_with(|| {
-            let fdb = Fdb::new(journal.bounds.fdb_per_peer, journal.bounds.fdb_per_network);
+            let bounds = &journal.bounds;
+            let fdb = Fdb::new(bounds.fdb_per_peer, bounds.fdb_per_network, bounds.fdb_own);
             let switch = Switch::new(own.mac, fdb);
             let beacons = TokenBucket::new(BEACONS_PER_SECOND, BEACON_BURST, now);
             let group_talk = TokenBucket::new(GROUP_TALK_PER_SECOND, GROUP_TALK_BURST, now);

@@ -75,8 +75,16 @@ impl Register<'_> {
             Learned::Full => DropReason::FdbFull,
             Learned::Damped => DropReason::MacFlapping,
         };
-        self.unlearned(reason, port, peers, journal);
+        self.remark(reason, port, peers, journal);
         Ok(false)
+    }
+
+    /// Two stations with one IP address are told of.
+    pub fn note_claim(&self, port: &mut Port, peers: &Peers, journal: &mut Journal) {
+        let Some((address, mac)) = self.parts.inside.claim() else { return };
+        if port.switch.claims.note(self.parts.frame.vlan, address, mac, self.now) {
+            self.remark(DropReason::DuplicateAddress, port, peers, journal);
+        }
     }
 
     /// IGMP or MLD from the port is told.
@@ -115,9 +123,9 @@ impl Register<'_> {
         journal.tell(peer, Upcall::GroupTalkHeard { network, vlan, peer, mac, packet });
     }
 
-    /// The frame goes on, but its source was not learned.
+    /// The frame goes on, but something about it is not as it should be.
     #[cold]
-    fn unlearned(&self, reason: DropReason, port: &mut Port, peers: &Peers, journal: &mut Journal) {
+    fn remark(&self, reason: DropReason, port: &mut Port, peers: &Peers, journal: &mut Journal) {
         journal.drop(reason);
         self.note(reason, port, peers, journal);
     }
@@ -151,6 +159,7 @@ fn is_offence(reason: DropReason) -> bool {
             | DropReason::DhcpGuard
             | DropReason::Storm
             | DropReason::FdbFull
+            | DropReason::DuplicateAddress
             | DropReason::MacFlapping
     )
 }

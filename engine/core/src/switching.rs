@@ -130,12 +130,14 @@ impl Switching {
         let Sender { peers, journal, .. } = sender;
         let receivers = if let Some(Some(peer)) = recent.receiver(&register.run()) {
             register.guard(port, true, peers, journal)?;
+            register.note_claim(port, peers, journal);
             Receivers::One(peer)
         } else {
             if port.switch.is_blocked_from_port(&parts.frame) {
                 return Err(DropReason::LoopBlocked);
             }
             let is_settled = register.admit(port, peers, journal)?;
+            register.note_claim(port, peers, journal);
             register.hear_group_talk(port, journal).inspect_err(|&reason| {
                 register.note(reason, port, peers, journal);
             })?;
@@ -244,10 +246,12 @@ impl Switching {
         let accepted = Accepted { open_checksum: open, offloads: port.offloads };
         if recent.receiver(&register.run()).is_some() {
             register.guard(port, true, peers, journal)?;
+            register.note_claim(port, peers, journal);
             port.switch.note_answer(&parts);
             return Ok(accepted);
         }
         let is_settled = register.admit(port, peers, journal)?;
+        register.note_claim(port, peers, journal);
         if port.switch.is_blocked_from_mesh(frame) {
             return Err(DropReason::LoopBlocked);
         }

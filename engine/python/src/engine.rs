@@ -208,6 +208,7 @@ fn read_bounds(from: &Bound<'_, PyAny>) -> PyResult<Bounds> {
         fragment_s: seconds("fragment_s")?,
         pieces: size("pieces")?,
         fdb_per_peer: size("fdb_per_peer")?,
+        fdb_own: size("fdb_own")?,
         fdb_per_network: size("fdb_per_network")?,
         control_upcalls: size("control_upcalls")?,
         event_upcalls: size("event_upcalls")?,

@@ -30,6 +30,7 @@ class Bounds:
     pieces: int = 64
     """Of one frame; sent and accepted."""
     fdb_per_peer: int = 1024
+    fdb_own: int = 4096
     fdb_per_network: int = 8192
     control_upcalls: int = 1024
     event_upcalls: int = 1024

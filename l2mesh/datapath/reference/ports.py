@@ -105,7 +105,8 @@ class Ports:
         port = self.table.get(command.network)
         own = _signed(command)
         if port is None:
-            fdb = Fdb(self._bounds.fdb_per_peer, self._bounds.fdb_per_network)
+            bounds = self._bounds
+            fdb = Fdb(bounds.fdb_per_peer, bounds.fdb_per_network, bounds.fdb_own)
             beacons = TokenBucket(BEACONS_PER_SECOND, BEACON_BURST, now)
             talk = TokenBucket(GROUP_TALK_PER_SECOND, GROUP_TALK_BURST, now)
             queries = TokenBucket(QUERIES_PER_SECOND, QUERY_BURST, now)

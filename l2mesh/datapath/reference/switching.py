@@ -379,6 +379,10 @@ class Switching:
         elif learned in _UNLEARNED:
             self._counters.drop(_UNLEARNED[learned])
             self._tell_offence(port, frame, source, _UNLEARNED[learned], now)
+        claim = frame.inside.claim()
+        if claim is not None and port.switch.claims.note(vlan, *claim, now):
+            self._counters.drop(DropReason.DUPLICATE_ADDRESS)
+            self._tell_offence(port, frame, source, DropReason.DUPLICATE_ADDRESS, now)
         return None
 
     def _note_offence(
