@@ -118,7 +118,7 @@ def _session_dead(core: Core, peer: Peer, session: int, now: float) -> None:
     if channel is None or peer.is_live:
         return
     peer.waiting.extend(channel.unacknowledged()[: 64 - len(peer.waiting)])
-    peer.paths.session_lost()
+    peer.paths.session_lost(now)
     for part in core.parts:
         part.session_lost(peer, now)
 

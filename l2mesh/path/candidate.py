@@ -41,7 +41,9 @@ _CHANCE: Final = 0.05
 _SHUN_S: Final = 100.0
 _LOSS_S: Final = 1.0
 """Round trip that weighs as much as losing everything: each percent counts as 10 ms."""
-_FALSE_ALARM_S: Final = 3.0
+_FALSE_ALARM_S: Final = 1.0
+_FORGIVEN_S: Final = 600.0
+"""After so long without a false alarm those before it count no more."""
 _MAX_PORT: Final = 65535
 
 
@@ -154,8 +156,9 @@ class Candidate:
     """How large a datagram it carries."""
     doubted_at: float = float("-inf")
     """When it was left under load because it had not answered for a moment."""
-    false_alarms: int = 0
-    """How often it answered soon after it had been left so."""
+    alarmed_at: float = float("-inf")
+    """When it last answered within 1 s after it had been left so: a false alarm."""
+    alarms: int = 0
     step: int | None = None
     """The next probe of the round, as an index into the schedule; None: no round."""
 
@@ -176,6 +179,10 @@ class Candidate:
         """Whether it is usable and answered within the last second."""
         return self.usable and self.answered_at > now - 1.0
 
+    def false_alarms(self, now: float) -> int:
+        """How often it was left for nothing, if that happened within the last ten minutes."""
+        return self.alarms if now < self.alarmed_at + _FORGIVEN_S else 0
+
     @property
     def cost_s(self) -> float:
         """What it costs to use it: the round trip, and 10 ms for each percent lost beyond five.
@@ -194,7 +201,8 @@ class Candidate:
     def answer(self, now: float, rtt_s: float) -> None:
         """A PROBE_REPLY came back from it after ``rtt_s`` seconds; its round is over."""
         if now < self.doubted_at + _FALSE_ALARM_S:
-            self.false_alarms += 1
+            self.alarms = self.false_alarms(now) + 1
+            self.alarmed_at = now
             self.doubted_at = float("-inf")
         self.answered_at = now
         self.answers += 1

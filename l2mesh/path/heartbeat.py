@@ -74,6 +74,7 @@ class Heartbeat:
         self.last_beat = never
         self.is_flowing = False
         """Whether frames passed within `FLOW_S` when traffic was last looked at."""
+        self._moved_at = never
         self._lost: deque[bool] = deque(maxlen=_OUTCOMES)
 
     @property
@@ -125,12 +126,13 @@ class Heartbeat:
         patience_s *= 2.0 ** min(false_alarms, 8)
         return self.waiting_since if now >= self.waiting_since + patience_s else None
 
-    def moved(self) -> None:
+    def moved(self, now: float) -> None:
         """Another path is in use: nothing is known of it yet."""
         self.waiting_since = None
         self.unanswered = 0
         self.answered_at = self.elsewhere_at = self.last_beat = float("-inf")
         self.elsewhere_path = None
+        self._moved_at = now
         self._lost.clear()
 
     def answered(self, now: float) -> None:
@@ -139,9 +141,11 @@ class Heartbeat:
         self.waiting_since = None
         self.unanswered = 0
 
-    def record(self, *, lost: bool) -> None:
-        """What became of one heartbeat."""
-        self._lost.append(lost)
+    def record(self, sent_at: float, *, lost: bool) -> None:
+        """What became of one heartbeat. Those of an earlier use of the path tell of an outage then,
+        not of what it loses now."""
+        if sent_at >= self._moved_at:
+            self._lost.append(lost)
 
     def beat(self, now: float) -> None:
         """A heartbeat is sent now."""

@@ -223,11 +223,11 @@ class PathSet:
         self._challenge_active(now)
         self._asking.start_round(list(self._table), now)
 
-    def session_lost(self) -> None:
+    def session_lost(self, now: float) -> None:
         """No session is left: nothing is sent. The path in use is kept for the next handshake."""
         self._need.live_at = None
         self._asking.stop()
-        self._heartbeat.moved()
+        self._heartbeat.moved(now)
 
     def source_seen(self, path: Path, now: float) -> None:
         """An authentic packet came by a path that is not in use: one probe there, no move.
@@ -275,7 +275,7 @@ class PathSet:
         if candidate is self._active:
             self._heartbeat.answered(now)
             if probe.is_heartbeat:
-                self._heartbeat.record(lost=False)
+                self._heartbeat.record(probe.sent_at, lost=False)
         self._silent_at = None
         self._settle(now)
         return True
@@ -298,7 +298,7 @@ class PathSet:
             return
         for probe in self._asking.expire(now):
             if probe.is_heartbeat and probe.path == self.active:
-                self._heartbeat.record(lost=True)
+                self._heartbeat.record(probe.sent_at, lost=True)
         self._asking.continue_round(now)
         self._keep_open(now)
         if not self.is_direct and self._heartbeat.is_flowing:
@@ -342,7 +342,7 @@ class PathSet:
     def _begin(self, now: float) -> None:
         """A session after none: what worked in the last one has to answer anew."""
         self._need.begin(now)
-        self._heartbeat.moved()
+        self._heartbeat.moved(now)
         for candidate in self._table.direct():
             candidate.usable = candidate is self._active
 
@@ -438,7 +438,7 @@ class PathSet:
             return
         before, self._active = self._active, best
         if best is not before or best is None:
-            self._heartbeat.moved()
+            self._heartbeat.moved(now)
             size = 0 if best is None else best.size.size
             self._outputs.append(PathChanged(None if best is None else best.path, size))
             if before is not None and before.usable:

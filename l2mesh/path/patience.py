@@ -34,7 +34,7 @@ def patience_s(heartbeat: Heartbeat, table: CandidateTable) -> float:
 
 def has_better(active: Candidate, heartbeat: Heartbeat, table: CandidateTable, now: float) -> bool:
     """Whether the path in use is doubtful, and another has answered since it fell silent."""
-    alarms = active.false_alarms
+    alarms = active.false_alarms(now)
     since = heartbeat.doubted_since(now, active.rtt_s, false_alarms=alarms)
     if since is None:
         return False

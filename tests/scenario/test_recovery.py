@@ -91,6 +91,24 @@ def test_a_path_that_dies_in_silence_is_left_at_once(
 
 
 @seeds(2)
+@pytest.mark.parametrize("outage_s", [2.0, 4.0])
+def test_outages_of_one_path_are_all_noticed_as_soon_as_the_first(
+    sim: Simulation, outage_s: float
+) -> None:
+    there, back = talking(sim, NatKind.PRESERVING)
+    one, other = sim.nodes
+    for _ in range(5):
+        sim.internet.cut(one.name, other.name)
+        died_at = sim.now
+        sim.run(outage_s)
+        for pings in (there, back):
+            assert pings.silence_s(died_at) < AGAIN_S + ROUND_TRIP_S
+        sim.internet.heal()
+        sim.run_until(lambda: is_direct(one, other), 60)
+        sim.run(2.0)
+
+
+@seeds(2)
 @pytest.mark.parametrize("seconds", [30.0, 3600.0])
 def test_a_host_that_slept_talks_again_within_two_seconds(sim: Simulation, seconds: float) -> None:
     there, _ = talking(sim, NatKind.PRESERVING)

@@ -158,7 +158,7 @@ def test_silent_peer_is_reported_within_four_seconds_and_not_again_at_once() -> 
     net.meet()
     talk(net, a, b, 5.0)
     b.has_session = False
-    b.paths.session_lost()
+    b.paths.session_lost(net.now)
     gone = net.now
     net.every(0.1, a.send_frame, net.now + 60.0)
     net.run(20.0)
@@ -260,7 +260,7 @@ def test_nothing_is_sent_without_a_session() -> None:
     a, _ = net.pair(*public())
     net.meet()
     net.run(2.0)
-    a.paths.session_lost()
+    a.paths.session_lost(net.now)
     assert a.paths.state is PathState.DOWN and a.paths.next_timeout() is None
     before = len(a.probes)
     a.paths.source_seen(Path(Endpoint("198.51.100.9", 9)), net.now)

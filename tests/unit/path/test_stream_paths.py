@@ -79,6 +79,6 @@ def test_stream_that_has_not_answered_is_never_used() -> None:
 
 def test_handshakes_go_over_the_stream_as_well() -> None:
     planet = Planet()
-    planet.paths.session_lost()
+    planet.paths.session_lost(planet.now)
     planet.paths.add_relay(STREAM, planet.now)
     assert set(planet.paths.handshake_paths()) == {STREAM, UDP}
