@@ -78,7 +78,7 @@ class Daemon(RunningNode):
         self.devices.request(effect)
 
     async def _take_down(self) -> None:
-        self.devices.close()
+        await self.devices.close()
         if self.devices.had_default_route:
             with contextlib.suppress(NetlinkFailure):
                 await self.netlink.run(remove_rules)

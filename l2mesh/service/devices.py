@@ -169,7 +169,7 @@ class Devices:
                     await self._guarded(request.network, self._configure(request))
                 case RemoveDevice(network):
                     self._unmade.pop(network, None)
-                    self._remove(network)
+                    await self._remove(network)
                     self._problems.pop(network, None)
                     self.changed(network)
                 case _Look():
@@ -184,10 +184,12 @@ class Devices:
         for network, wanted in list(self._unmade.items()):  # the name may be free now
             await self._guarded(network, self._configure(wanted))
 
-    def close(self) -> None:
-        """Takes every device away; their bridges stay remembered. `run` has been cancelled."""
-        for network in list(self._devices):
-            self._remove(network)
+    async def close(self) -> None:
+        """Takes every device away, all at the same time; their bridges stay remembered.
+
+        `run` has been cancelled.
+        """
+        await asyncio.gather(*map(self._remove, list(self._devices)))
 
     async def _guarded(self, network: int, work: _Work) -> None:
         """Does it; what fails is told in the log and in `status`, and stops nothing else."""
@@ -207,7 +209,7 @@ class Devices:
     async def _configure(self, wanted: ConfigureDevice) -> list[str]:
         network, device = wanted.network, self._devices.get(wanted.network)
         if device is not None and wanted.name not in {None, device.tap.name}:
-            self._remove(network)
+            await self._remove(network)
             device = None
         if device is None:
             device = await self._make(wanted)
@@ -303,15 +305,15 @@ class Devices:
         if device is None:
             return []
         logger.warning("device name=%s was deleted; making it again", device.tap.name)
-        self._remove(network)
+        await self._remove(network)
         return await self._settle(await self._make(device.wanted))
 
-    def _remove(self, network: int) -> None:
+    async def _remove(self, network: int) -> None:
         """In order: nobody reads or writes it any more, then it goes."""
         device = self._devices.pop(network, None)
         if device is not None:
             self.ports.detach_port(network)
             if device.servers:
-                resolver.set_servers(device.tap.name, ())
+                await asyncio.to_thread(resolver.set_servers, device.tap.name, ())
             device.tap.close()
             logger.info("device name=%s network=%016x is removed", device.tap.name, network)

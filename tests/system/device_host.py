@@ -87,7 +87,7 @@ async def serve(state: StateDirectory) -> None:
         sys.stdout.flush()
     watch.close()
     worker.cancel()
-    devices.close()
+    await devices.close()
     await netlink.close()
 
 
