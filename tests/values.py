@@ -128,7 +128,7 @@ MESSAGES: st.SearchStrategy[message.Message] = st.one_of(
     st.builds(message.Leave, NETWORKS),
     st.builds(message.HaveWorld, FINGERPRINTS, st.integers(1, 2**64 - 1)),
     st.builds(message.WorldUpdate, SIGNED),
-    st.builds(message.Meet, NETWORKS, U32, SIGNED),
+    st.builds(message.Meet, NETWORKS, U32, SIGNED, U64),
     st.builds(message.Indices, NETWORKS, _LANES),
     st.builds(message.Want, NETWORKS, U32),
     st.builds(message.Refuse, NETWORKS),
@@ -145,6 +145,8 @@ MESSAGES: st.SearchStrategy[message.Message] = st.one_of(
         _tuples(st.builds(message.Listed, VLANS, st.sampled_from((4, 6)), st.booleans()), 8),
         _tuples(st.builds(message.WantedGroup, VLANS, _GROUPS), 8),
     ),
+    st.builds(message.Replicate, NETWORKS, U32, _tuples(FINGERPRINTS, 4)),
+    st.builds(message.Replicating, NETWORKS, U32, _tuples(FINGERPRINTS, 4)),
 )
 
 

@@ -24,7 +24,7 @@ from l2mesh.crypto import Cipher, Random, SodiumCrypto
 from l2mesh.identity import Identity, address_of, signature_input
 from l2mesh.session import keys, macs
 from l2mesh.session.handshake import Initiation, Offer, Role, open_init, respond
-from l2mesh.wire import control, data, lan, message, relay
+from l2mesh.wire import control, data, group, lan, message, relay
 from l2mesh.wire.body import pack_value, unpack_value
 from l2mesh.wire.endpoint import Endpoint, parse_endpoint
 from l2mesh.wire.handshake import Announcement
@@ -199,6 +199,30 @@ def data_cases() -> Iterator[Case]:
         yield {"invalid": reason, "piece": piece.hex()}
 
 
+def group_cases() -> Iterator[Case]:
+    alice, frame = (
+        identity("alice"),
+        b"\xff" * 6 + bytes.fromhex("0200000000010800") + bytes(range(20)),
+    )
+    for assignment, generation, counter in ((0, 1_700_000_000_000, 0), (7, 2**64 - 1, 2**32 - 1)):
+        signed = group.signed_text(network(), generation, counter, frame)
+        signature = CRYPTO.sign(alice.signing_secret, signed)
+        one = group.Group(assignment, alice.fingerprint, generation, counter, signature, frame)
+        yield {
+            "network": network(),
+            "signer": alice.public.encode().hex(),
+            "assignment": assignment,
+            "generation": generation,
+            "counter": counter,
+            "frame": frame.hex(),
+            "signed_text": signed.hex(),
+            "plaintext": group.encode_group(one).hex(),
+        }
+    head = bytes(group.GROUP_HEAD_BYTES)
+    yield {"invalid": "no whole Ethernet header", "plaintext": (head + frame[:13]).hex()}
+    yield {"invalid": "for a single station", "plaintext": (head + b"\2" + frame[1:]).hex()}
+
+
 def relay_cases() -> Iterator[Case]:
     inner = bytes.fromhex("80000001 00000000") + bytes(16)
     for relay_id in (1, 0x0123456789ABCD, 2**56 - 1):
@@ -313,6 +337,11 @@ def messages() -> tuple[message.Message, ...]:
                 message.WantedGroup(7, bytes.fromhex("ff05") + bytes(13) + b"\x03"),
             ),
         ),
+        message.Meet(here, 3, signed, 1_700_000_000_000),
+        message.Replicate(here, 1, (alice.fingerprint, bob.fingerprint)),
+        message.Replicate(here, 2),
+        message.Replicating(here, 1, (bob.fingerprint,)),
+        message.Replicating(here, 0),
     )
 
 
@@ -575,6 +604,7 @@ FILES: Final[dict[str, tuple[str, Callable[[], Iterator[Case]]]]] = {
     "address": ("Network IDs and MACs, section 1.", address_cases),
     "keys": ("The key of each index, section 3.6.", keys_cases),
     "data": ("DATA datagrams and pieces, section 4.", data_cases),
+    "group": ("Plaintext of GROUP, section 4.1.", group_cases),
     "relay": ("RELAY datagrams, section 5.", relay_cases),
     "lan": ("LAN beacons, section 8.6.", lan_cases),
     "control": ("Control records, section 6.", control_cases),

@@ -27,6 +27,8 @@ __all__ = [
 KIND: Final = "config"
 DEFAULT_MTU: Final = 1500
 DEFAULT_FRAMES_PER_SECOND: Final = 500
+DEFAULT_REPLICATE_ABOVE: Final = 250
+"""Members."""
 
 Rate: TypeAlias = Literal["pass", "drop"] | Annotated[int, Meta(ge=0, le=2**32 - 1)]
 """What a network lets pass of a class of frames, per source; a number is frames a second."""
@@ -66,6 +68,7 @@ class NetworkConfig(NetworkBody, frozen=True, kw_only=True):
     `nd` and `discovery` (mDNS, SSDP, LLMNR) are no part of `broadcast` and `multicast`. `snooping`,
     `querier` and `unknown_groups` are about IP groups (section 10.2): whether members learn who
     wants which, whether they ask their hosts, and what becomes of one that nobody has asked for.
+    With more members than `replicate_above` broadcasts are replicated (section 10.4); 0: never.
     """
 
     revision: Revision
@@ -85,6 +88,7 @@ class NetworkConfig(NetworkBody, frozen=True, kw_only=True):
     snooping: bool = True
     querier: bool = True
     unknown_groups: Literal["flood", "drop"] = "flood"
+    replicate_above: Annotated[int, Meta(ge=0, le=2**32 - 1)] = DEFAULT_REPLICATE_ABOVE
     public: bool = False
 
     def __post_init__(self) -> None:

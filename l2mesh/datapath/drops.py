@@ -24,6 +24,7 @@ class DropReason(enum.StrEnum):
     BAD_FRAGMENT = "bad_fragment"
     FRAGMENT_LOST = "fragment_lost"  # unfinished after 1 s, or displaced
     BAD_OFFLOAD = "bad_offload"  # CSUM, ELIDED or kernel metadata that the frame cannot have
+    BAD_GROUP = "bad_group"  # GROUP without a broadcast inside, or from who may not replicate it
     BAD_FRAME = "bad_frame"  # runt, giant or truncated tag stack
     UNKNOWN_RELAY = "unknown_relay"
     RELAY_RATE = "relay_rate"

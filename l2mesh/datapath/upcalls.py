@@ -8,16 +8,19 @@ from l2mesh.datapath.drops import DropReason
 from l2mesh.datapath.endpoint import Path
 
 __all__ = [
+    "AssignmentUnknown",
     "BeaconHeard",
     "ControlReceived",
     "GroupTalkHeard",
     "HandshakeReceived",
     "KeySpent",
     "MacLearned",
+    "NeedReplicators",
     "NeedSession",
     "Offence",
     "SessionConfirmed",
     "SourceSeen",
+    "SourceStale",
     "Upcall",
 ]
 
@@ -112,6 +115,29 @@ class Offence(NamedTuple):
     times: int
 
 
+class NeedReplicators(NamedTuple):
+    """A broadcast waits for `SetReplication` with targets; at most one a second for a network."""
+
+    network: int
+
+
+class AssignmentUnknown(NamedTuple):
+    """``peer`` had us replicate under an assignment that we do not hold; at most one a second."""
+
+    peer: bytes
+    network: int
+
+
+class SourceStale(NamedTuple):
+    """A broadcast of ``peer`` is of an older generation than one before; at most one a second.
+
+    Somebody shows it again, or the clock of ``peer`` went back: it is to be asked.
+    """
+
+    peer: bytes
+    network: int
+
+
 class KeySpent(NamedTuple):
     """A send counter passed 2^31: rekey now."""
 
@@ -129,5 +155,8 @@ Upcall: TypeAlias = (
     | BeaconHeard
     | GroupTalkHeard
     | Offence
+    | NeedReplicators
+    | AssignmentUnknown
+    | SourceStale
     | KeySpent
 )

@@ -237,6 +237,10 @@ class Switch:
             return True
         return self.groups.is_wanted(vlan, group, floods=self.storm.limits.floods_groups)
 
+    def is_for_everyone(self, receivers: tuple[bytes, ...], frame: bytes) -> bool:
+        """Whether a frame from the port goes to every member, as `from_port` has said."""
+        return bool(frame[0] & 1) and 1 < len(receivers) == len(self._everyone)
+
     def _find_owner(self, frame: Frame, now: float) -> Owner | Nobody:
         """The one that a request is for and that is to be asked alone."""
         kind, sender, target, _ = frame.inside

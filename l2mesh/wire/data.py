@@ -46,20 +46,21 @@ __all__ = [
 
 
 class Flag(IntFlag):
-    """The low seven bits of the first byte; 0x20 and 0x40 must be zero."""
+    """The low seven bits of the first byte; 0x40 must be zero."""
 
     CONTROL = 0x01
     FRAG = 0x02
     CONT = 0x04
     CSUM = 0x08
     ELIDED = 0x10
+    GROUP = 0x20
 
 
 ALLOWED_FLAGS: Final[frozenset[int]] = frozenset(
-    [int(Flag.CONTROL), int(Flag.FRAG)]
+    [int(Flag.CONTROL), int(Flag.FRAG), int(Flag.GROUP), int(Flag.GROUP | Flag.FRAG)]
     + [cont | csum | elided for cont in (0, 0x04) for csum in (0, 0x08) for elided in (0, 0x10)]
 )
-"""No flag, CONTROL alone, FRAG alone, or any set of CONT, CSUM and ELIDED. All else is dropped."""
+"""No flag, CONTROL alone, FRAG or GROUP or both, or any set of CONT, CSUM and ELIDED."""
 
 HEADER: Final = Struct(">II")
 """`(0x80 | flags) << 24 | index`, counter."""

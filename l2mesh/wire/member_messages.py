@@ -36,12 +36,16 @@ MAX_SEEN: Final = 4
 
 
 class Meet(Struct, frozen=True):
-    """Here is my signed credential, and the revision of the revocations that I hold."""
+    """Here is my signed credential, and the revision of the revocations that I hold.
+
+    `generation` is that of the broadcasts which I sign (section 4.1); 0: I know nothing of such.
+    """
 
     VERB: ClassVar[int] = 0x30
     network: Network
     revocations: U32
     credential: SignedObject
+    generation: Uint = 0
 
 
 class LaneIndex(NamedTuple):

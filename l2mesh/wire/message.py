@@ -1,7 +1,8 @@
 """Messages of the reliable channel: `verb u8 | body` (section 6).
 
 Each verb is one frozen Struct, and its fields say what they may hold; they stand by family in
-`planet_messages`, `controller_messages`, `member_messages` and `switch_messages`. A signed object
+`planet_messages`, `controller_messages`, `member_messages`, `switch_messages` and
+`replication_messages`. A signed object
 travels as bytes, named `object` or `credential`; what is inside is in `l2mesh.credential`.
 """
 
@@ -35,6 +36,7 @@ from l2mesh.wire.planet_messages import (
     Whois,
     WhoisReply,
 )
+from l2mesh.wire.replication_messages import Replicate, Replicating
 from l2mesh.wire.switch_messages import (
     Listed,
     Relearn,
@@ -78,6 +80,8 @@ __all__ = [
     "RelayRenew",
     "RelayRequest",
     "Relearn",
+    "Replicate",
+    "Replicating",
     "Revocations",
     "Roster",
     "RosterMember",
@@ -130,6 +134,8 @@ Message: TypeAlias = (
     | SightingConfirmed
     | Relearn
     | WantedGroups
+    | Replicate
+    | Replicating
 )
 
 MESSAGES: Final[tuple[type[Message], ...]] = Message.__args__

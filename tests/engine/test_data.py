@@ -180,7 +180,7 @@ def test_only_listed_flags_have_a_meaning() -> None:
         b.receive(sealed(a, b, flags, frame, flags), source=a.endpoint)
         if b.drops.get(DropReason.BAD_FLAGS, 0) == before:
             good.add(flags)
-    assert good == {0x00, 0x02} | {0x04, 0x08, 0x0C, 0x10, 0x14, 0x18, 0x1C}
+    assert good == {0x00, 0x02, 0x20, 0x22} | {0x04, 0x08, 0x0C, 0x10, 0x14, 0x18, 0x1C}
 
 
 def test_control_index_takes_only_control() -> None:

@@ -49,9 +49,11 @@ from l2mesh.datapath.interface import (
     RemoveRelayLeg,
     RemoveSend,
     RemoveSession,
+    RemoveSource,
     SendControl,
     SendDatagram,
     SendTwice,
+    SetAssignment,
     SetBlocked,
     SetGroups,
     SetGuard,
@@ -60,9 +62,12 @@ from l2mesh.datapath.interface import (
     SetPath,
     SetPortOffloads,
     SetRelay,
+    SetReplication,
+    SetSource,
     SetUnderlay,
     StartCapture,
     StopCapture,
+    StopReplication,
     Transmit,
     WriteFrame,
 )
@@ -70,6 +75,7 @@ from l2mesh.datapath.reference import Bounds
 from l2mesh.session.macs import CookieSecret, mac1_key
 from l2mesh.switch.beacon import emit_beacon
 from l2mesh.wire.data import HEADER, PIECE_HEAD
+from l2mesh.wire.group import GROUP_HEAD_BYTES, Group, encode_group, signed_text
 from l2mesh.wire.relay import frame_relay
 from tests.engine.lab import make_engine, make_random
 
@@ -97,6 +103,10 @@ RELAYS = (77, 78, 2**56 - 1)
 PUBLIC = bytes(range(32))
 SEED = b"s" * 32
 OWN = Endpoint("10.0.0.1", 9993)
+SIGNERS = [SodiumCrypto().ed25519_from_seed(peer) for peer in PEERS]
+"""Secret and public key with which each signs its broadcasts."""
+GENERATIONS = (1, 2, 2, 2, 3)
+NUMBERS = (1, 2, 3)
 OFFLOADS = [
     PortOffloads(),
     PortOffloads(checksum=True),
@@ -125,6 +135,11 @@ SMALL = Bounds(
     relay_burst=6,
     capture_frames=5,
     capture_bytes=4000,
+    recent_frames=3,
+    recent_bytes=4000,
+    group_rate=2,
+    group_burst=4,
+    copy_rate=6,
 )
 
 T = TypeVar("T")
@@ -463,14 +478,16 @@ class Life:
             self.flap,
             self.run,
             self.part,
+            self.replicate,
+            self.carry_on,
             *[self.claim] * 2,
             *[self.receive_in_order] * 5,
             *[self.receive_batch] * 4,
             *[self.receive_any] * 2,
             self.receive_damaged,
             self.receive_noise,
-            *[self.receive_odd] * 6,
-            *[self.knock] * 2,
+            *[self.receive_odd] * 10,
+            *[self.knock] * 4,
             self.rekey,
             self.wait,
             self.time_out,
@@ -686,6 +703,70 @@ class Life:
         self.receive_in_order(me)
         self.mend(me)
 
+    def some_peers(self) -> tuple[bytes, ...]:
+        return tuple(self.dice.sample(PEERS, self.dice.randrange(len(PEERS))))
+
+    def believe(self, me: int) -> None:
+        """Others are members whose signatures are believed, or some of them."""
+        dice = self.dice
+        for at, peer in enumerate(PEERS):
+            if at == me or dice.one_in(4):
+                continue
+            self.do(me, SetMember(1, peer, MACS[at], *dice.rights(), dice.signed(MACS[at])))
+            signing = SIGNERS[at if not dice.one_in(9) else 0][1]
+            told = dice.of(0, 0, 0, *GENERATIONS)
+            self.do(me, SetSource(1, peer, signing, not dice.one_in(3), told))
+        if dice.one_in(4):
+            self.do(me, RemoveSource(1, dice.choice(PEERS)))
+        assignment = SetAssignment(1, dice.choice(PEERS), dice.choice(NUMBERS), self.some_peers())
+        self.do(me, assignment)
+
+    def replicate(self, me: int) -> None:
+        """Broadcasts that leave signed, and reach the other once."""
+        dice, other, secret = self.dice, 1 - me, SIGNERS[me][0]
+        self.believe(me)
+        self.believe(other)
+        generation = dice.choice(GENERATIONS)
+        for _ in range(dice.randrange(1, 4)):
+            targets = tuple((peer, dice.of(0, *NUMBERS)) for peer in self.some_peers())
+            chosen = dice.of(None, targets, ((PEERS[other], dice.of(0, *NUMBERS)), *targets))
+            self.do(me, SetReplication(1, PEERS[me], secret, generation, chosen))
+            for _ in range(dice.randrange(6)):
+                target = dice.of(BROADCAST, BROADCAST, *GROUPS, MACS[other], STATIONS[0])
+                frame, offload = dice.frame(target, dice.of(MACS[me], MACS[me], STATIONS[1]))
+                self.pairs[me]("handle_frame", 1, frame, self.now, offload)
+            self.now += dice.of(0.0, 0.0, 0.5, 4.0)
+        self.compare(me, self.pairs[me])
+        self.receive_in_order(other)
+        if not dice.one_in(3):
+            self.do(me, StopReplication(1))
+
+    def carry_on(self, me: int) -> None:
+        """Broadcasts of anybody, true and false, that the other brings."""
+        dice = self.dice
+        if not dice.one_in(3):
+            self.believe(me)
+        for _ in range(dice.randrange(1, 9)):
+            at = dice.randrange(len(PEERS))
+            frame, _ = dice.frame(dice.of(BROADCAST, *GROUPS, MACS[me]), MACS[at])
+            generation, counter = dice.choice(GENERATIONS), dice.of(*range(9), 9000, 2**32 - 2**16)
+            signed = signed_text(1, generation, counter + dice.one_in(9), frame)
+            signature = SodiumCrypto().sign(SIGNERS[at][0], signed)
+            number = dice.of(0, 0, *NUMBERS)
+            text = encode_group(Group(number, PEERS[at], generation, counter, signature, frame))
+            if dice.one_in(9):
+                text = text[: dice.randrange(GROUP_HEAD_BYTES + 20)]
+            self.receive_sealed(me, 0x20, text)
+
+    def receive_sealed(self, me: int, flags: int, text: bytes) -> None:
+        """One datagram of network 1 as the other would seal it."""
+        parts = (NAMES[1 - me], 1, 5)
+        key, index, cipher = self.keys[parts]
+        counter = self.counters[parts] = self.counters[parts] + 1
+        header = HEADER.pack((0x80 | flags) << 24 | index, counter)
+        sealed = SodiumCrypto().transport(cipher, key, key[:4]).seal(counter, header, text)
+        self.receive(me, header + sealed, ENDPOINTS[1 - me])
+
     def claim(self, me: int) -> None:
         """Frames that guards look into, from here and, past the guard there, from the other."""
         dice, other = self.dice, 1 - me
@@ -757,13 +838,14 @@ class Life:
         dice, other = self.dice, 1 - me
         parts, (key, index, cipher) = dice.choice(list(self.keys.items()))
         flags = dice.of(0, 0, 0, 1, 2, 2, 2, 2, 2, 4, 8, 8, 0x0C, 0x10, 0x18, 0x1C, 3, 0x20, 0x40)
+        flags = dice.of(flags, flags, flags, 0x22, 0x24) if flags in (2, 0x40) else flags
         counter = self.counters[parts] + dice.of(1, 1, 1, 1, 1, 70, 70, 0, -1, -40, -8191, -8192)
         if dice.one_in(60):
             counter += dice.of(8191, 8192, 400, 2**32 - 2**16)
         if not 0 <= counter < 2**32:
             return
         self.counters[parts] = max(counter if counter < 2**31 else 0, self.counters[parts])
-        if flags == 2:
+        if flags & 2 and flags != 3:
             offset, size, total = dice.of(
                 (0, 16, 40),
                 (16, 24, 40),
@@ -847,5 +929,6 @@ def test_lives_are_eventful() -> None:
     upcalls = {"HandshakeReceived", "ControlReceived", "SessionConfirmed", "NeedSession"}
     upcalls |= {"SourceSeen", "MacLearned", "BeaconHeard", "Offence", "KeySpent"}
     upcalls |= {"GroupTalkHeard"}
+    upcalls |= {"NeedReplicators", "AssignmentUnknown", "SourceStale"}
     assert {*CaptureSide, "lost"} <= set(+seen)
     assert upcalls | {"Transmit", "TransmitTrain", "Deliver", "merged"} <= set(seen)

@@ -34,6 +34,7 @@ from l2mesh.wire.body import unpack, unpack_value
 from l2mesh.wire.control import decode_records
 from l2mesh.wire.data import decode_header, decode_piece
 from l2mesh.wire.endpoint import decode_endpoint, parse_endpoint
+from l2mesh.wire.group import decode_group
 from l2mesh.wire.handshake import Cookie, Init, Payload, Response
 from l2mesh.wire.lan import LanBeacon
 from l2mesh.wire.message import decode_message
@@ -115,6 +116,7 @@ PARSERS = {
     "header": Parser(decode_header, _vectors("data", "datagram")),
     "piece": Parser(decode_piece, (bytes(6) + b"\0\x0fa", bytes(6) + b"\0\x0fabcdefghi")),
     "LAN beacon": Parser(LanBeacon.decode, _vectors("lan", "beacon")),
+    "group": Parser(decode_group, _vectors("group", "plaintext")),
     "relay": Parser(split_relay, _vectors("relay", "datagram")),
     "value": Parser(unpack_value, (b"\x82\xa1a\x92\1\xc0\xa1b\xc4\1a", *_bodies("config"))),
     "message": Parser(decode_message, _vectors("messages", "message")),

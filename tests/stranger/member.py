@@ -318,6 +318,7 @@ class Member(Peer):
         sender = self.network.accepted.get(contact.public.fingerprint)
         require(sender, "not_a_member")
         assert sender
+        require(not flags & wire.GROUP, "not asked to have anything replicated for us")
         raw: bytes | None = plaintext
         if flags == wire.FRAG:
             self.stack.count("pieces")

@@ -194,7 +194,11 @@ VERBS: dict[int, tuple[str, Fields]] = {
     0x26: ("Leave", _needs(network=NETWORK)),
     0x28: ("HaveWorld", _needs(id=FINGERPRINT, revision=uint(1))),
     0x29: ("WorldUpdate", _needs(object=OBJECT)),
-    0x30: ("Meet", _needs(network=NETWORK, revocations=REVISION, credential=OBJECT)),
+    0x30: (
+        "Meet",
+        _needs(network=NETWORK, revocations=REVISION, credential=OBJECT)
+        | {"generation": (uint(), 0)},
+    ),
     0x31: ("Indices", _needs(network=NETWORK, indices=by_lane_once)),
     0x32: ("Want", _needs(network=NETWORK, revocations=REVISION)),
     0x33: ("Refuse", _needs(network=NETWORK)),
@@ -211,6 +215,15 @@ VERBS: dict[int, tuple[str, Fields]] = {
         _needs(network=NETWORK, revision=uint())
         | _needs(listed=array(tuple_of(uint(0, 4095), ip_version, boolean), 256))
         | _needs(groups=array(tuple_of(uint(0, 4095), group), 1024)),
+    ),
+    0x3C: (
+        "Replicate",
+        _needs(network=NETWORK, assignment=REVISION)
+        | {"receivers": (array(FINGERPRINT, 4096), [])},
+    ),
+    0x3D: (
+        "Replicating",
+        _needs(network=NETWORK, assignment=REVISION) | {"missing": (array(FINGERPRINT, 4096), [])},
     ),
 }
 NUMBERS = {name: number for number, (name, _) in VERBS.items()}
@@ -235,7 +248,8 @@ OBJECTS: dict[str, Fields] = {
     | dict.fromkeys(("arp", "nd", "discovery"), (LIMIT, 500))
     | {"bpdu": (word("block", "pass", "tunnel"), "block"), "public": (boolean, False)}
     | dict.fromkeys(("snooping", "querier"), (boolean, True))
-    | {"unknown_groups": (word("flood", "drop"), "flood")},
+    | {"unknown_groups": (word("flood", "drop"), "flood")}
+    | {"replicate_above": (uint(0, 2**32 - 1), 250)},
     "revocations": _needs(version=uint(1, 1), issuer=binary(8), network=NETWORK, revision=REVISION)
     | _needs(minimum_epoch=uint(), revoked=rising),
     "world": _needs(

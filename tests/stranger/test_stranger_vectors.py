@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from tests.stranger import handshake, identity, messages, noise, pack, wire
+from tests.stranger import group, handshake, identity, messages, noise, pack, wire
 from tests.stranger.errors import Refused
 from tests.stranger.handshake import Answer, Attempt
 from tests.stranger.identity import Identity, Public
@@ -118,6 +118,23 @@ def check_cookie(case: Case, attempt: Attempt, responder: Identity) -> None:
     attempt.take_cookie(datagram)
     assert attempt.cookie == cookie and attempt.datagram.hex() == case["init_with_cookie"]
     assert handshake.has_mac2(attempt.datagram, cookie) and not handshake.has_mac2(init, cookie)
+
+
+@cases("group")
+def test_groups(case: Case) -> None:
+    plaintext = bytes.fromhex(case["plaintext"])
+    if "invalid" in case:
+        with pytest.raises(Refused):
+            group.Group.parse(plaintext)
+        return
+    one = group.Group.parse(plaintext)
+    assert plain(one.frame) == case["frame"]
+    numbers = one.assignment, one.generation, one.counter
+    assert numbers == (case["assignment"], case["generation"], case["counter"])
+    signer = identity.Public(bytes.fromhex(case["signer"]))
+    one.check(case["network"], signer)
+    with pytest.raises(Refused):
+        one.check(case["network"] + 1, signer)
 
 
 @cases("data")

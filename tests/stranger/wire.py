@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from tests.stranger import noise
 from tests.stranger.errors import Refused, require
 
-CONTROL, FRAG, CONT, CSUM, ELIDED = 0x01, 0x02, 0x04, 0x08, 0x10
-ALLOWED_FLAGS = {CONTROL, FRAG} | {
+CONTROL, FRAG, CONT, CSUM, ELIDED, GROUP = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+ALLOWED_FLAGS = {CONTROL, FRAG, GROUP, GROUP | FRAG} | {
     a | b | c for a in (0, CONT) for b in (0, CSUM) for c in (0, ELIDED)
 }
 COUNTER_END = 2**32 - 2**16

@@ -21,7 +21,7 @@ from l2mesh.errors import ConfigError, CryptoError, MalformedPacket
 from l2mesh.identity import Identity, PublicIdentity, address_of, signature_input
 from l2mesh.session import keys
 from l2mesh.session.handshake import Initiation, Offer, Role, open_init
-from l2mesh.wire import control, data, lan, message, relay
+from l2mesh.wire import control, data, group, lan, message, relay
 from l2mesh.wire.body import unpack_value
 from l2mesh.wire.endpoint import parse_endpoint
 from tools import vectors
@@ -120,6 +120,22 @@ def test_piece_that_is_none(case: Case) -> None:
 @pytest.mark.parametrize("case", _cases("data", "allowed_flags"))
 def test_allowed_flags(case: Case) -> None:
     assert set(case["allowed_flags"]) == data.ALLOWED_FLAGS
+
+
+@pytest.mark.parametrize("case", _cases("group", "plaintext"))
+def test_group(case: Case) -> None:
+    plaintext = bytes.fromhex(case["plaintext"])
+    decoded = _check(case, lambda: group.decode_group(plaintext))
+    if decoded is None:
+        return
+    assert group.encode_group(decoded) == plaintext
+    numbers = decoded.assignment, decoded.generation, decoded.counter
+    assert numbers == (case["assignment"], case["generation"], case["counter"])
+    signed = group.signed_text(case["network"], *numbers[1:], decoded.frame)
+    assert signed.hex() == case["signed_text"]
+    signer = PublicIdentity.decode(bytes.fromhex(case["signer"]), CRYPTO)
+    assert decoded.source == signer.fingerprint
+    CRYPTO.verify(signer.signing, signed, decoded.signature)
 
 
 @pytest.mark.parametrize("case", _cases("relay", "datagram"))

@@ -51,6 +51,18 @@ pub struct Bounds {
     pub capture_frames: usize,
     /// Bytes of those frames.
     pub capture_bytes: usize,
+    /// Own broadcasts that are kept for replicators to come.
+    pub recent_frames: usize,
+    /// Bytes of those.
+    pub recent_bytes: usize,
+    /// How long they are kept.
+    pub recent_s: f64,
+    /// Signatures a second of broadcasts brought by one member that are looked at.
+    pub group_rate: u32,
+    /// The same, at once.
+    pub group_burst: u32,
+    /// Copies a second that are made for one source, and at once.
+    pub copy_rate: u32,
 }
 
 impl Default for Bounds {
@@ -80,6 +92,12 @@ impl Default for Bounds {
             relay_burst: 250_000,
             capture_frames: 4096,
             capture_bytes: 4 * 1024 * 1024,
+            recent_frames: 256,
+            recent_bytes: 256 * 1024,
+            recent_s: 4.0,
+            group_rate: 1000,
+            group_burst: 2000,
+            copy_rate: 100_000,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 use crate::aead::KeyMaterial;
+use crate::broadcaster::{Signer, Target};
 use crate::capture::Sides;
 use crate::endpoint::{Endpoint, Path};
 use crate::groups::Wanted;
@@ -139,6 +140,33 @@ pub enum Command {
         network: u64,
         vlan: u16,
         neighbours: Vec<Fingerprint>,
+    },
+    SetReplication {
+        network: u64,
+        source: Fingerprint,
+        signer: Signer,
+        generation: u64,
+        targets: Option<Vec<Target>>,
+    },
+    StopReplication {
+        network: u64,
+    },
+    SetAssignment {
+        network: u64,
+        source: Fingerprint,
+        number: u32,
+        members: Vec<Fingerprint>,
+    },
+    SetSource {
+        network: u64,
+        peer: Fingerprint,
+        signing: [u8; 32],
+        relay: bool,
+        generation: u64,
+    },
+    RemoveSource {
+        network: u64,
+        peer: Fingerprint,
     },
     SetGuard {
         public: [u8; 32],

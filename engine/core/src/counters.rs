@@ -55,6 +55,10 @@ totals! {
     copies_out,
     /// Frames from ports that went to every member, or to every bridge.
     frames_flooded,
+    /// Frames from ports that left for replicators; each is one of `frames_flooded`.
+    frames_signed,
+    /// Copies of others' broadcasts that were made for them.
+    frames_replicated,
     /// Frames sent in pieces.
     frames_fragmented,
     /// Frames put together from pieces.

@@ -44,6 +44,8 @@ reasons! {
     FragmentLost = "fragment_lost",
     /// CSUM or ELIDED on a frame that cannot have it.
     BadOffload = "bad_offload",
+    /// GROUP without a broadcast inside, or from who may not replicate it.
+    BadGroup = "bad_group",
     /// Runt, giant or truncated tag stack.
     BadFrame = "bad_frame",
     /// RELAY of an id that is not known from that endpoint.

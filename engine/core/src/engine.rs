@@ -3,6 +3,7 @@
 use crate::aead;
 use crate::beacon::emit_notice;
 use crate::bounds::Bounds;
+use crate::broadcaster;
 use crate::capture::Captured;
 use crate::command::Command;
 use crate::counters::Counters;
@@ -18,6 +19,7 @@ use crate::ports::FdbEntry;
 use crate::random::Random;
 use crate::receive::{Datagram, Receiver};
 use crate::relay::Relays;
+use crate::replication;
 use crate::send::Sender;
 use crate::sink::{FrameMeta, Sink};
 use crate::switching::{self, Switching};
@@ -234,6 +236,19 @@ impl Engine {
                     stations.into_iter().map(|mac| emit_notice(mac, vlan)).collect();
                 self.write(network, &notices, sink);
             }
+            Command::SetReplication { network, source, signer, generation, targets } => {
+                if let Some(port) = switching.ports.get(network) {
+                    let (to, out) = (targets, sink);
+                    broadcaster::set(
+                        port, network, source, signer, generation, to, now, sender, out,
+                    );
+                }
+            }
+            Command::StopReplication { network } => {
+                if let Some(port) = switching.ports.get(network) {
+                    broadcaster::stop(port, network, now, sender, sink);
+                }
+            }
             about_ports => Self::execute_on_ports(about_ports, now, sender, switching),
         }
     }
@@ -271,6 +286,24 @@ impl Engine {
             Command::SetBlocked { network, vlans } => ports.set_blocked(network, vlans),
             Command::SetGroups { network, peer, wanted } => {
                 ports.set_groups(network, peer, wanted, peers);
+            }
+            Command::SetAssignment { network, source, number, members } => {
+                if let Some(port) = ports.get(network) {
+                    replication::assign(port, &source, number, members);
+                }
+            }
+            Command::SetSource { network, peer, signing, relay, generation } => {
+                let id = peers.find(&peer);
+                if let Some(port) = ports.get(network)
+                    && id.is_some_and(|id| port.switch.is_member(id))
+                {
+                    replication::set_source(port, peer, signing, relay, generation, now, journal);
+                }
+            }
+            Command::RemoveSource { network, peer } => {
+                if let Some(port) = ports.get(network) {
+                    port.sources.remove(&peer);
+                }
             }
             Command::SetLimits { network, limits } => ports.set_limits(network, limits),
             _ => {}

@@ -23,6 +23,8 @@ pub const RELAY_HEADER_BYTES: usize = 8;
 pub const PIECE_HEAD_BYTES: usize = 8;
 /// A frame that is cut has an Ethernet header and something in it.
 pub const MIN_FRAGMENTED: usize = 15;
+/// The longest frame that can be cut.
+pub const MAX_FRAGMENTED: usize = 65_535;
 /// Receive indices are below it.
 pub const INDICES: u32 = 1 << 24;
 
@@ -38,6 +40,8 @@ pub mod flag {
     pub const CSUM: u8 = 0x08;
     /// The Ethernet header is left out.
     pub const ELIDED: u8 = 0x10;
+    /// The text is a broadcast that others carry on.
+    pub const GROUP: u8 = 0x20;
     /// Those that may stand together.
     pub const OFFLOADS: u8 = CONT | CSUM | ELIDED;
 }
@@ -55,6 +59,12 @@ pub fn parse_data(datagram: &[u8]) -> Option<(u8, u32, u32)> {
     let word = u32::from_be_bytes(*head);
     let (counter, _) = datagram[4..].split_first_chunk::<4>()?;
     Some(((word >> 24) as u8 & !DATA_BIT, word & (INDICES - 1), u32::from_be_bytes(*counter)))
+}
+
+/// The number that bytes begin with.
+#[must_use]
+pub fn be_u32(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk::<4>().map(|head| u32::from_be_bytes(*head))
 }
 
 /// The header that goes before each datagram of a relay.

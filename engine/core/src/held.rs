@@ -20,6 +20,8 @@ pub struct Held {
     pub frame: Vec<u8>,
     /// What was said of it.
     pub meta: FrameMeta,
+    /// It is the text of GROUP.
+    pub is_group: bool,
     until: f64,
 }
 
@@ -44,10 +46,31 @@ impl HeldFrames {
         now: f64,
         journal: &mut Journal,
     ) {
+        let held = Held { network, frame: frame.to_vec(), meta, is_group: false, until: 0.0 };
+        self.keep(peers, id, held, now, journal);
+    }
+
+    /// The same for a broadcast that others carry on.
+    pub fn hold_group(
+        &mut self,
+        peers: &mut Peers,
+        id: PeerId,
+        network: u64,
+        text: Vec<u8>,
+        now: f64,
+        journal: &mut Journal,
+    ) {
+        let meta = FrameMeta::default();
+        let held = Held { network, frame: text, meta, is_group: true, until: 0.0 };
+        self.keep(peers, id, held, now, journal);
+    }
+
+    fn keep(&mut self, peers: &mut Peers, id: PeerId, held: Held, now: f64, journal: &mut Journal) {
         let until = now + journal.bounds.held_s;
+        let network = held.network;
         let peer = &mut peers[id];
-        peer.held.push_back(Held { network, frame: frame.to_vec(), meta, until });
-        peer.held_bytes += frame.len();
+        peer.held_bytes += held.frame.len();
+        peer.held.push_back(Held { until, ..held });
         journal.counters.frames_held += 1;
         if !peer.is_holding {
             peer.is_holding = true;

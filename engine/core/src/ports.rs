@@ -1,7 +1,8 @@
 //! The local ports: one switch for each open network.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::broadcaster::Outgoing;
 use crate::command::PortOffloads;
 use crate::drops::DropReason;
 use crate::ethernet::Mac;
@@ -12,6 +13,7 @@ use crate::held::HeldFrames;
 use crate::journal::Journal;
 use crate::limits::{Limits, TokenBucket};
 use crate::peers::{Fingerprint, PeerId, Peers};
+use crate::replication::Source;
 use crate::rights::Member;
 
 /// Beacons told of one port; more are somebody's nonsense.
@@ -41,6 +43,10 @@ pub struct Port {
     pub group_talk: TokenBucket,
     /// How many queries of members are told.
     pub queries: TokenBucket,
+    /// Our own broadcasts, where others replicate them.
+    pub outgoing: Option<Outgoing>,
+    /// Members whose replicated broadcasts are believed.
+    pub sources: HashMap<Fingerprint, Source>,
 }
 
 /// One entry of a forwarding database; `peer` `None` is this node.
@@ -80,7 +86,16 @@ impl Ports {
             let beacons = TokenBucket::new(BEACONS_PER_SECOND, BEACON_BURST, now);
             let group_talk = TokenBucket::new(GROUP_TALK_PER_SECOND, GROUP_TALK_BURST, now);
             let queries = TokenBucket::new(QUERIES_PER_SECOND, QUERY_BURST, now);
-            Port { switch, mtu, offloads: PortOffloads::default(), beacons, group_talk, queries }
+            Port {
+                switch,
+                mtu,
+                offloads: PortOffloads::default(),
+                beacons,
+                group_talk,
+                queries,
+                outgoing: None,
+                sources: HashMap::new(),
+            }
         });
         port.switch.set_own(own);
         port.mtu = mtu;
@@ -132,6 +147,7 @@ impl Ports {
         };
         if port.switch.is_member(id) {
             port.switch.remove_member(id);
+            port.sources.remove(fingerprint);
             part(peers, id, network, DropReason::NotAMember, now, journal);
         }
     }

@@ -14,10 +14,14 @@ use crate::fragments::Fragments;
 use crate::header::{HEADER_BYTES, OVERHEAD, TAG_BYTES, flag, parse_data};
 use crate::journal::Journal;
 use crate::peers::{Peer, ReceiveKey};
+use crate::replication;
 use crate::send::Sender;
 use crate::sink::{Delivery, Sink};
 use crate::switching::{Accepted, Arrived, Switching, deliver};
 use crate::upcall::Upcall;
+
+/// Flags of a piece of a broadcast that others carry on.
+const GROUP_PIECE: u8 = flag::FRAG | flag::GROUP;
 
 /// Everything that arrives as DATA.
 #[derive(Debug, Default)]
@@ -91,7 +95,8 @@ impl Receiver {
             let network = key.network;
             let mut elided = [0; ETHERNET_BYTES];
             let head = match flags {
-                flag::FRAG => None,
+                flag::FRAG | GROUP_PIECE => None,
+                flag::GROUP => Some(&[][..]),
                 _ if flags & !flag::OFFLOADS != 0 => return Err(DropReason::BadFlags),
                 _ if flags & flag::ELIDED != 0 => {
                     let addresses = key.elided.as_ref().ok_or(DropReason::BadOffload)?;
@@ -118,6 +123,9 @@ impl Receiver {
                 },
             };
             peer.activity.frame = now;
+            if flags & flag::GROUP != 0 {
+                return replication::receive(id, network, body, now, switching, sender, sink);
+            }
             let is_open = flags & flag::CSUM != 0;
             let arrived = Arrived { peer: id, network, head, body, is_open };
             let Accepted { open_checksum, offloads } =

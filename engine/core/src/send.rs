@@ -8,9 +8,10 @@ use crate::command::Elided;
 use crate::drops::DropReason;
 use crate::endpoint::Path;
 use crate::ethernet::HEADER_BYTES as ETHERNET_BYTES;
+use crate::group::ASSIGNMENT_BYTES;
 use crate::header::{
-    HEADER_BYTES, OVERHEAD, PIECE_HEAD_BYTES, RELAY_HEADER_BYTES, TAG_BYTES, data_word, flag,
-    piece_head, relay_head,
+    HEADER_BYTES, OVERHEAD, PIECE_HEAD_BYTES, RELAY_HEADER_BYTES, TAG_BYTES, be_u32, data_word,
+    flag, piece_head, relay_head,
 };
 use crate::held::{Held, HeldFrames};
 use crate::journal::Journal;
@@ -113,7 +114,46 @@ impl Sender {
             } else {
                 frame
             };
-            (count, seal_pieces(key, frame, piece, &path, sink))
+            (count, seal_pieces(key, flag::FRAG, frame, piece, &path, sink))
+        };
+        note_sent(peer, journal, count, bytes, now);
+    }
+
+    /// Send a broadcast that others carry on, under another assignment than its text says, or hold
+    /// it while that cannot be.
+    pub fn send_group(
+        &mut self,
+        id: PeerId,
+        network: u64,
+        assignment: u32,
+        text: &[u8],
+        now: f64,
+        sink: &mut impl Sink,
+    ) {
+        let (head, rest) = (assignment.to_be_bytes(), &text[ASSIGNMENT_BYTES..]);
+        let Self { peers, held, journal, scratch, .. } = self;
+        let peer = &mut peers[id];
+        let (whole, piece, path, name) = (peer.whole, peer.piece, peer.path, peer.fingerprint);
+        let (Some(path), Some(key)) = (path, peer.send_key(network, sink.lane())) else {
+            held.hold_group(peers, id, network, [&head, rest].concat(), now, journal);
+            return;
+        };
+        let count = if text.len() <= whole { 1 } else { text.len().div_ceil(piece) };
+        if count > journal.bounds.pieces {
+            journal.drop(DropReason::BadFrame);
+            return;
+        }
+        if key.counter >= key.alert && !may_use(key, name, count as u64, journal) {
+            return;
+        }
+        let bytes = if text.len() <= whole {
+            seal(key, flag::GROUP, &head, rest, &path, sink)
+        } else {
+            journal.counters.frames_fragmented += 1;
+            scratch.clear();
+            scratch.extend_from_slice(&head);
+            scratch.extend_from_slice(rest);
+            seal_pieces(key, flag::FRAG | flag::GROUP, scratch, piece, &path, sink)
         };
         note_sent(peer, journal, count, bytes, now);
     }
@@ -320,8 +360,13 @@ impl Sender {
             return;
         }
         let taken = HeldFrames::take(&mut self.peers, id, network, now, &mut self.journal);
-        for Held { frame, meta, .. } in taken {
-            self.send_frame(id, network, &frame, meta, now, sink);
+        for Held { frame, meta, is_group, .. } in taken {
+            match be_u32(&frame) {
+                Some(assignment) if is_group => {
+                    self.send_group(id, network, assignment, &frame, now, sink);
+                }
+                _ => self.send_frame(id, network, &frame, meta, now, sink),
+            }
         }
     }
 }
@@ -410,6 +455,7 @@ fn seal_written(key: &mut SendKey, flags: u8, room: &mut [u8]) {
 /// The fewest pieces, the first ones full; how long they became together.
 fn seal_pieces(
     key: &mut SendKey,
+    flags: u8,
     frame: &[u8],
     size: usize,
     path: &Path,
@@ -419,7 +465,7 @@ fn seal_pieces(
     let (mut bytes, mut offset) = (0, 0);
     for part in frame.chunks(size) {
         let head: [u8; PIECE_HEAD_BYTES] = piece_head(number, offset, frame.len() as u16);
-        bytes += seal(key, flag::FRAG, &head, part, path, sink);
+        bytes += seal(key, flags, &head, part, path, sink);
         offset = offset.saturating_add(part.len() as u16);
     }
     bytes

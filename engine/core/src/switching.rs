@@ -1,13 +1,14 @@
 //! What happens to one frame, in the order of section 10: from the port, and from the mesh.
 
 use crate::beacon::{is_ours, parse_beacon};
+use crate::broadcaster;
 use crate::capture::{Captures, Side, Sight};
 use crate::command::PortOffloads;
 use crate::drops::DropReason;
 use crate::ethernet::{Class, Frame};
 use crate::forward::{Parts, Receivers};
 use crate::journal::Journal;
-use crate::offload::checksum::{complete_at, find_in_packet, find_segment};
+use crate::offload::checksum::{complete, complete_at, find_in_packet, find_segment};
 use crate::offload::split::Split;
 use crate::own::OwnDatagrams;
 use crate::peers::{PeerId, Peers};
@@ -128,6 +129,7 @@ impl Switching {
         }
         let register = Register { network, source: None, parts: &parts, now };
         let Sender { peers, journal, .. } = sender;
+        let member_count = port.switch.members().len();
         let receivers = if let Some(Some(peer)) = recent.receiver(&register.run()) {
             register.guard(port, true, peers, journal)?;
             register.note_claim(port, peers, journal);
@@ -162,6 +164,13 @@ impl Switching {
                 Receivers::All(all) => all,
             };
             see_sent(captures, network, bytes, all, now, sender);
+        }
+        let is_for_everyone = matches!(&receivers, Receivers::All(all)
+            if parts.class != Class::Unicast && all.len() > 1 && all.len() == member_count);
+        if is_for_everyone && port.outgoing.is_some() {
+            sender.journal.counters.frames_flooded += 1;
+            flood(port, network, bytes, meta, now, sender, sink);
+            return Ok(());
         }
         match receivers {
             Receivers::One(peer) => sender.send_frame(peer, network, bytes, meta, now, sink),
@@ -264,6 +273,37 @@ impl Switching {
             }
         }
         Ok(accepted)
+    }
+}
+
+/// A frame for every member leaves for those who carry it on: complete, and a super-frame as the
+/// segments that the kernel would make.
+#[cold]
+fn flood(
+    port: &mut Port,
+    network: u64,
+    bytes: &[u8],
+    meta: FrameMeta,
+    now: f64,
+    sender: &mut Sender,
+    sink: &mut impl Sink,
+) {
+    let mut frame = bytes.to_vec();
+    let FrameMeta { open_checksum: Some(open), gso } = meta else {
+        return broadcaster::flood(port, network, bytes, now, sender, sink);
+    };
+    let Some(gso) = gso else {
+        let _ = complete(&mut frame);
+        return broadcaster::flood(port, network, &frame, now, sender, sink);
+    };
+    let Ok(split) = Split::plan(bytes, gso, open, usize::MAX) else { return };
+    for index in 0..split.count() {
+        frame.resize(split.length(index), 0);
+        split.write(index, &mut frame);
+        if split.open_checksum().is_some() {
+            let _ = complete(&mut frame);
+        }
+        broadcaster::flood(port, network, &frame, now, sender, sink);
     }
 }
 

@@ -111,6 +111,25 @@ pub enum Upcall {
         /// How often so far.
         times: u64,
     },
+    /// A broadcast waits for targets.
+    NeedReplicators {
+        /// Of which port.
+        network: u64,
+    },
+    /// A source had us replicate under an assignment that we do not hold.
+    AssignmentUnknown {
+        /// Who.
+        peer: Fingerprint,
+        /// In which network.
+        network: u64,
+    },
+    /// A broadcast is of an older generation than one before.
+    SourceStale {
+        /// Whose.
+        peer: Fingerprint,
+        /// In which network.
+        network: u64,
+    },
     /// A send counter passed 2^31.
     KeySpent {
         /// To whom.

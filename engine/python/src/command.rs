@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use l2mesh_core::aead::{Cipher, KeyMaterial};
+use l2mesh_core::broadcaster::{Signer, Target};
 use l2mesh_core::capture::Sides;
 use l2mesh_core::command::{Command, PortOffloads};
 use l2mesh_core::endpoint::Path;
@@ -141,6 +142,28 @@ fn read_port_command(kind: &str, from: &Bound<'_, PyAny>) -> PyResult<Command> {
             vlan: field("vlan")?.extract()?,
             neighbours: fingerprints(&field("neighbours")?)?,
         },
+        "SetReplication" => Command::SetReplication {
+            network,
+            source: bytes(from, "source")?,
+            signer: signer(from)?,
+            generation: field("generation")?.extract()?,
+            targets: targets(&field("targets")?)?,
+        },
+        "StopReplication" => Command::StopReplication { network },
+        "SetAssignment" => Command::SetAssignment {
+            network,
+            source: bytes(from, "source")?,
+            number: field("number")?.extract()?,
+            members: fingerprints(&field("members")?)?,
+        },
+        "SetSource" => Command::SetSource {
+            network,
+            peer: bytes(from, "peer")?,
+            signing: bytes(from, "signing")?,
+            relay: field("relay")?.extract()?,
+            generation: field("generation")?.extract()?,
+        },
+        "RemoveSource" => Command::RemoveSource { network, peer: bytes(from, "peer")? },
         "SetLimits" => Command::SetLimits { network, limits: read_limits(&field("limits")?)? },
         _ => return Err(PyTypeError::new_err(format!("{kind} is no command"))),
     })
@@ -222,6 +245,26 @@ fn material(from: &Bound<'_, PyAny>) -> PyResult<KeyMaterial> {
     };
     let key = Zeroizing::new(bytes(from, "key")?);
     Ok(KeyMaterial { cipher, key, salt: bytes(from, "salt")? })
+}
+
+/// Of an Ed25519 secret the first half is the seed.
+fn signer(from: &Bound<'_, PyAny>) -> PyResult<Signer> {
+    let secret = Zeroizing::new(bytes::<64>(from, "secret")?);
+    let mut seed = Zeroizing::new([0; 32]);
+    seed.copy_from_slice(&secret[..32]);
+    Signer::new(seed).ok_or_else(|| PyValueError::new_err("secret is no Ed25519 key"))
+}
+
+fn targets(from: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Target>>> {
+    if from.is_none() {
+        return Ok(None);
+    }
+    let mut targets = Vec::new();
+    for one in from.try_iter()? {
+        let (name, number): (Bound<'_, PyAny>, u32) = one?.extract()?;
+        targets.push((sized(&name, "targets")?, number));
+    }
+    Ok(Some(targets))
 }
 
 fn index(from: &Bound<'_, PyAny>) -> PyResult<u32> {

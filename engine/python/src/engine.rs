@@ -219,5 +219,11 @@ fn read_bounds(from: &Bound<'_, PyAny>) -> PyResult<Bounds> {
         relay_burst: rate("relay_burst")?,
         capture_frames: size("capture_frames")?,
         capture_bytes: size("capture_bytes")?,
+        recent_frames: size("recent_frames")?,
+        recent_bytes: size("recent_bytes")?,
+        recent_s: seconds("recent_s")?,
+        group_rate: rate("group_rate")?,
+        group_burst: rate("group_burst")?,
+        copy_rate: rate("copy_rate")?,
     })
 }

@@ -96,6 +96,13 @@ pub(crate) fn make_upcall<'py>(py: Python<'py>, from: &Upcall) -> PyResult<Bound
             let mac = PyBytes::new(py, mac);
             classes.offence.bind(py).call1((*network, peer, reason, *vlan, mac, address, *times))
         }
+        Upcall::NeedReplicators { network } => classes.need_replicators.bind(py).call1((*network,)),
+        Upcall::AssignmentUnknown { peer, network } => {
+            classes.assignment_unknown.bind(py).call1((PyBytes::new(py, peer), *network))
+        }
+        Upcall::SourceStale { peer, network } => {
+            classes.source_stale.bind(py).call1((PyBytes::new(py, peer), *network))
+        }
         Upcall::KeySpent { peer, session } => {
             classes.key_spent.bind(py).call1((PyBytes::new(py, peer), *session))
         }

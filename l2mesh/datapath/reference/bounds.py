@@ -46,3 +46,13 @@ class Bounds:
     """That wait for the reader of a capture."""
     capture_bytes: int = 4 * 1024 * 1024
     """Of those frames."""
+    recent_frames: int = 256
+    """Own broadcasts that are kept for replicators to come (section 4.1)."""
+    recent_bytes: int = 256 * 1024
+    """Of those."""
+    recent_s: float = 4.0
+    group_rate: int = 1000
+    """Signatures a second of broadcasts brought by one member that are looked at."""
+    group_burst: int = 2000
+    copy_rate: int = 100_000
+    """Copies a second that are made for one source, and at once."""

@@ -27,6 +27,10 @@ class Counters:
     """Datagrams that left by a second path as well; each is also one of `datagrams_out`."""
     frames_flooded: int = 0
     """Frames from ports that went to every member, or to every bridge."""
+    frames_signed: int = 0
+    """Frames from ports that left for replicators to carry on; each is one of `frames_flooded`."""
+    frames_replicated: int = 0
+    """Copies of others' broadcasts that were made for them."""
     frames_fragmented: int = 0
     frames_reassembled: int = 0
     frames_held: int = 0

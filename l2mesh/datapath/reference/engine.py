@@ -19,6 +19,7 @@ from l2mesh.datapath.interface import (
     Upcall,
 )
 from l2mesh.datapath.reference.bounds import Bounds
+from l2mesh.datapath.reference.broadcaster import Broadcaster
 from l2mesh.datapath.reference.capture import Captures
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.fragments import Fragments
@@ -28,6 +29,7 @@ from l2mesh.datapath.reference.peers import Peers
 from l2mesh.datapath.reference.ports import Ports
 from l2mesh.datapath.reference.receive import Receiver
 from l2mesh.datapath.reference.relay import Relays
+from l2mesh.datapath.reference.replication import Replication
 from l2mesh.datapath.reference.send import Sender
 from l2mesh.datapath.reference.switching import Switching
 from l2mesh.datapath.reference.upcalls import Upcalls
@@ -64,18 +66,37 @@ class ReferenceEngine:
             counters=counters,
             bounds=bounds,
         )
+        self._broadcaster = Broadcaster(
+            crypto,
+            ports=self._ports,
+            sender=self._sender,
+            upcalls=upcalls,
+            counters=counters,
+            bounds=bounds,
+        )
         self._switching = Switching(
             ports=self._ports,
             captures=self._captures,
             sender=self._sender,
+            broadcaster=self._broadcaster,
             outputs=self._outputs,
             upcalls=upcalls,
             counters=counters,
+        )
+        self._replication = Replication(
+            crypto,
+            ports=self._ports,
+            sender=self._sender,
+            switching=self._switching,
+            upcalls=upcalls,
+            counters=counters,
+            bounds=bounds,
         )
         self._receiver = Receiver(
             peers=peers,
             fragments=self._fragments,
             switching=self._switching,
+            replication=self._replication,
             upcalls=upcalls,
             counters=counters,
             bounds=bounds,
@@ -116,6 +137,11 @@ class ReferenceEngine:
             interface.SetGroups: ports.set_groups,
             interface.WriteFrame: self._switching.write,
             interface.AnnounceStations: self._switching.announce,
+            interface.SetReplication: self._broadcaster.set,
+            interface.StopReplication: self._broadcaster.stop,
+            interface.SetAssignment: self._replication.assign,
+            interface.SetSource: self._replication.set_source,
+            interface.RemoveSource: self._replication.remove_source,
             interface.SetPortOffloads: ports.set_offloads,
             interface.StartCapture: self._captures.start,
             interface.StopCapture: self._captures.stop,

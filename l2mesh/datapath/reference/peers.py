@@ -64,6 +64,8 @@ class Held:
     whole: SuperFrame | None
     """When it is one."""
     until: float
+    is_group: bool = False
+    """It is the plaintext of GROUP."""
 
 
 @dataclass(slots=True, eq=False)

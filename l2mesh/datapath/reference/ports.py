@@ -19,6 +19,7 @@ from l2mesh.datapath.interface import (
     SetPortOffloads,
 )
 from l2mesh.datapath.reference.bounds import Bounds
+from l2mesh.datapath.reference.broadcasts import Outgoing, Source
 from l2mesh.datapath.reference.held import HeldFrames
 from l2mesh.datapath.reference.peers import Peer, Peers
 from l2mesh.switch.ethernet import HEADER_BYTES
@@ -67,6 +68,10 @@ class Port:
     """Our signed MAC | a member's -> the member: frames that, from it, surely go to our port."""
     vetted: dict[bytes, Peer | None] = field(default_factory=dict)
     """Source IP address -> who last passed the guard with it (None: this node)."""
+    outgoing: Outgoing | None = None
+    """Our own broadcasts, where others replicate them."""
+    sources: dict[bytes, Source] = field(default_factory=dict)
+    """Members whose replicated broadcasts are believed, by fingerprint."""
 
     def refresh(self) -> None:
         """Make the express tables anew."""
@@ -156,6 +161,7 @@ class Ports:
         mac = port.switch.members[command.peer].mac
         port.switch.remove_member(command.peer)
         port.vetted.clear()
+        port.sources.pop(command.peer, None)
         peer = port.peers.pop(command.peer)
         port.refresh_mac(mac)
         self._part(peer, command.network, DropReason.NOT_A_MEMBER, now)

@@ -17,6 +17,7 @@ from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.fragments import Fragments
 from l2mesh.datapath.reference.peers import Peer, Peers, ReceiveKey
+from l2mesh.datapath.reference.replication import Replication
 from l2mesh.datapath.reference.switching import Switching
 from l2mesh.datapath.reference.upcalls import Upcalls
 from l2mesh.errors import CryptoError
@@ -29,6 +30,7 @@ _FRAG = int(Flag.FRAG)
 _CONT = int(Flag.CONT)
 _CSUM = int(Flag.CSUM)
 _ELIDED = int(Flag.ELIDED)
+_GROUP = int(Flag.GROUP)
 _ETHERTYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
 """IP version -> ethertype, for frames whose Ethernet header was left out."""
 
@@ -43,6 +45,7 @@ class Receiver:
         "_indices",
         "_join",
         "_refuse",
+        "_replication",
         "_switching",
         "_upcalls",
     )
@@ -53,10 +56,12 @@ class Receiver:
         peers: Peers,
         fragments: Fragments,
         switching: Switching,
+        replication: Replication,
         upcalls: Upcalls,
         counters: Counters,
         bounds: Bounds,
     ) -> None:
+        self._replication = replication
         self._indices = peers.indices
         self._fragments = fragments
         self._switching = switching
@@ -143,10 +148,12 @@ class Receiver:
     def _receive_frame(self, key: ReceiveKey, flags: int, text: bytes, now: float) -> bool:
         """The plaintext of a datagram on a network's index; whether CONT may join it."""
         peer = key.peer
-        if flags == _FRAG:
+        if flags & ~_GROUP == _FRAG:
             frame = self._fragments.add(peer, key.index, text, now)
             if frame is None:
                 return False
+        elif flags == _GROUP:
+            frame = text
         elif flags == _CONTROL or flags not in ALLOWED_FLAGS:
             self._counters.drop(DropReason.BAD_FLAGS)
             return False
@@ -159,6 +166,9 @@ class Receiver:
         else:
             frame = text
         peer.activity.frame = now
+        if flags & _GROUP:
+            self._replication.receive(peer, key.network, frame, now)
+            return False
         is_open = bool(flags & _CSUM)
         return self._switching.from_mesh(peer, key.network, frame, now, is_open=is_open)
 

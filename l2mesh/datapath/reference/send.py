@@ -44,6 +44,7 @@ _CONTROL = int(Flag.CONTROL) << 24
 _CONT = int(Flag.CONT) << 24
 _CSUM = int(Flag.CSUM) << 24
 _ELIDED = int(Flag.ELIDED) << 24
+_GROUP = int(Flag.GROUP) << 24
 _VERSIONS: Final = {b"\x08\x00": 4, b"\x86\xdd": 6}
 """Ethertype -> IP version."""
 
@@ -73,24 +74,38 @@ class Sender:
     # --- frames ---------------------------------------------------------------------------------
 
     def send_frame(
-        self, peer: Peer, network: int, frame: bytes, now: float, *, is_open: bool = False
+        self,
+        peer: Peer,
+        network: int,
+        frame: bytes,
+        now: float,
+        *,
+        is_open: bool = False,
+        is_group: bool = False,
     ) -> None:
         """Send a frame to `peer`, or hold it while that cannot be.
 
         `is_open`: its L4 checksum is open, and has been found to be one that may travel so.
+        `is_group`: it is the plaintext of GROUP, which is never open.
         """
-        if peer.twin is not None:
+        if peer.twin is not None and not is_group:
             again = partial(self.send_frame, peer, network, frame, now, is_open=is_open)
             self._with_copies(peer, peer.twin, again, now)
             return
         key = peer.send.get(network)
         endpoint = peer.endpoint
         if key is None or endpoint is None:
-            held = Held(network, frame, is_open, None, now + self._bounds.held_s)
+            until = now + self._bounds.held_s
+            held = Held(network, frame, is_open, None, until, is_group)
             self._held.hold(peer, held, now)
             return
         word, text = key.word, frame
-        if frame[:12] == key.elided and _is_elidable(frame):
+        if is_group:
+            word |= _GROUP
+            if len(text) > peer.whole:
+                self._send_pieces(peer, key, endpoint, frame, now, _FRAG | _GROUP)
+                return
+        elif frame[:12] == key.elided and _is_elidable(frame):
             word, text = word | _ELIDED, frame[ETHERNET_BYTES:]
         if len(text) > peer.whole:
             self._send_large(peer, network, frame, now, is_open=is_open)
@@ -119,7 +134,7 @@ class Sender:
             self.send_superframe(peer, network, alone, now)
             return
         complete = (complete_checksum(frame) if is_open else None) or frame
-        self._send_pieces(peer, network, key, endpoint, complete, now)
+        self._send_pieces(peer, key, endpoint, complete, now)
 
     def send_superframe(self, peer: Peer, network: int, whole: SuperFrame, now: float) -> None:
         """Cut a super-frame at what fits the path and send it as trains, or hold it.
@@ -165,11 +180,11 @@ class Sender:
     def _send_pieces(
         self,
         peer: Peer,
-        network: int,
         key: SendKey,
         endpoint: Endpoint,
         frame: bytes,
         now: float,
+        flags: int = _FRAG,
     ) -> None:
         """The fewest pieces, the first ones full."""
         total, size = len(frame), peer.piece
@@ -181,7 +196,7 @@ class Sender:
         if number >= key.alert and not self._may_use(peer, key, count):
             return
         counter, octets = number, 0
-        word, seal, head, push = key.word | _FRAG, key.seal, peer.relay_head, self._outputs.append
+        word, seal, head, push = key.word | flags, key.seal, peer.relay_head, self._outputs.append
         key.counter = number + count
         for offset in range(0, total, size):
             header = _pack_header(word, counter)
@@ -298,7 +313,14 @@ class Sender:
                 if held.whole is not None:
                     self.send_superframe(peer, network, held.whole, now)
                 else:
-                    self.send_frame(peer, network, held.frame, now, is_open=held.is_open)
+                    self.send_frame(
+                        peer,
+                        network,
+                        held.frame,
+                        now,
+                        is_open=held.is_open,
+                        is_group=held.is_group,
+                    )
 
 
 def _is_elidable(frame: bytes) -> bool:

@@ -7,6 +7,7 @@ captured.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from l2mesh.datapath.interface import (
@@ -23,13 +24,14 @@ from l2mesh.datapath.interface import (
     SetUnderlay,
     WriteFrame,
 )
-from l2mesh.datapath.reference.capture import Captures
+from l2mesh.datapath.reference.broadcaster import Broadcaster
+from l2mesh.datapath.reference.capture import Capture, Captures
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.peers import Peer
 from l2mesh.datapath.reference.ports import MAX_VETTED, Port, Ports
 from l2mesh.datapath.reference.send import Sender
 from l2mesh.datapath.reference.superframe.coalesce import Coalescer
-from l2mesh.datapath.reference.superframe.split import SuperFrame, parse_superframe
+from l2mesh.datapath.reference.superframe.split import SuperFrame, parse_superframe, split
 from l2mesh.datapath.reference.upcalls import Upcalls
 from l2mesh.switch.beacon import emit_notice, is_ours, parse_beacon
 from l2mesh.switch.checksum import complete_at, complete_checksum, find_segment
@@ -73,6 +75,7 @@ class Switching:
     """Frames of all networks."""
 
     __slots__ = (
+        "_broadcaster",
         "_captures",
         "_coalescer",
         "_counters",
@@ -90,6 +93,7 @@ class Switching:
         ports: Ports,
         captures: Captures,
         sender: Sender,
+        broadcaster: Broadcaster,
         outputs: deque[Output],
         upcalls: Upcalls,
         counters: Counters,
@@ -97,6 +101,7 @@ class Switching:
         self._ports = ports
         self._captures = captures.table
         self._sender = sender
+        self._broadcaster = broadcaster
         self._outputs = outputs
         self._upcalls = upcalls
         self._counters = counters
@@ -192,10 +197,15 @@ class Switching:
         if len(receivers) > 1:
             self._counters.frames_flooded += 1
         capture = self._captures.get(port.network) if self._captures else None
+        if capture is not None:
+            for fingerprint in receivers:
+                capture.see(CaptureSide.MESH, frame, now, inward=False, peer=fingerprint)
+        if port.outgoing is not None and port.switch.is_for_everyone(receivers, frame):
+            for complete in _complete(frame, whole, is_open=is_open):
+                self._broadcaster.flood(port, port.outgoing, complete, now)
+            return None
         for fingerprint in receivers:
             peer = port.peers[fingerprint]
-            if capture is not None:
-                capture.see(CaptureSide.MESH, frame, now, inward=False, peer=fingerprint)
             if whole is not None:
                 self._sender.send_superframe(peer, port.network, whole, now)
             else:
@@ -247,7 +257,7 @@ class Switching:
             return ()
         if not port.beacons.take(now):
             return DropReason.STORM
-        self._upcalls.push_beacon(BeaconHeard(port.network, header.vlan, nonce))
+        self._upcalls.push_own(BeaconHeard(port.network, header.vlan, nonce))
         return ()
 
     # --- from the mesh --------------------------------------------------------------------------
@@ -274,6 +284,28 @@ class Switching:
             ):
                 self._deliver(port, frame, is_open=is_open)
                 return True
+        self._take(port, peer, frame, now, is_open=is_open, capture=capture)
+        return False
+
+    def take(self, peer: Peer, network: int, frame: bytes, now: float) -> DropReason | None:
+        """One frame that `peer` has signed, whoever brought it; why it did not go into the port."""
+        capture = self._captures.get(network) if self._captures else None
+        if capture is not None:
+            capture.see(CaptureSide.MESH, frame, now, peer=peer.fingerprint)
+        port = self._ports.table.get(network)
+        return self._take(port, peer, frame, now, is_open=False, capture=capture)
+
+    def _take(
+        self,
+        port: Port | None,
+        peer: Peer,
+        frame: bytes,
+        now: float,
+        *,
+        is_open: bool,
+        capture: Capture | None,
+    ) -> DropReason | None:
+        """The long way of a frame from the mesh."""
         source = peer.fingerprint
         reason = self._from_mesh(port, peer, frame, now, is_open=is_open)
         if port is None or reason is not None:
@@ -281,11 +313,11 @@ class Switching:
             self._counters.drop(reason)
             if capture is not None:
                 capture.see(CaptureSide.DROPS, frame, now, peer=source, reason=reason)
-            return False
+            return reason
         if capture is not None:
             capture.see(CaptureSide.PORT, frame, now, inward=False)
         self._deliver(port, frame, is_open=is_open)
-        return False
+        return None
 
     def _from_mesh(
         self, port: Port | None, peer: Peer, frame: bytes, now: float, *, is_open: bool
@@ -402,6 +434,13 @@ class Switching:
             mac, vlan = frame.source, frame.header.vlan
             upcall = Offence(port.network, source, reason, vlan, mac, address, times)
             self._upcalls.push_event(upcall)
+
+
+def _complete(frame: bytes, whole: SuperFrame | None, *, is_open: bool) -> Iterable[bytes]:
+    """The frames that a frame from the port stands for, with complete checksums."""
+    if whole is not None:
+        return split(whole, whole.gso_size, is_open=False)
+    return [(complete_checksum(frame) if is_open else None) or frame]
 
 
 def _judge(port: Port, frame: bytes, length: int) -> Frame | None:

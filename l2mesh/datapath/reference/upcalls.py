@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from l2mesh.datapath.interface import (
+    AssignmentUnknown,
     BeaconHeard,
     ControlReceived,
     DropReason,
@@ -17,16 +18,29 @@ from l2mesh.datapath.interface import (
     HandshakeReceived,
     KeySpent,
     MacLearned,
+    NeedReplicators,
     NeedSession,
     Offence,
     SessionConfirmed,
     SourceSeen,
+    SourceStale,
     Upcall,
 )
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
 
-Event = NeedSession | SourceSeen | MacLearned | BeaconHeard | GroupTalkHeard | Offence | KeySpent
+OwnEvent = BeaconHeard | NeedReplicators
+PeerEvent = (
+    NeedSession
+    | SourceSeen
+    | MacLearned
+    | GroupTalkHeard
+    | Offence
+    | KeySpent
+    | AssignmentUnknown
+    | SourceStale
+)
+Event = OwnEvent | PeerEvent
 
 Item = TypeVar("Item")
 
@@ -98,13 +112,11 @@ class Upcalls:
         """Fair for each peer."""
         return self._push(self._control, upcall.peer, upcall)
 
-    def push_beacon(self, upcall: BeaconHeard) -> bool:
+    def push_own(self, upcall: OwnEvent) -> bool:
         """As an event of this node's own."""
         return self._push(self._events, None, upcall)
 
-    def push_event(
-        self, upcall: NeedSession | SourceSeen | MacLearned | GroupTalkHeard | Offence | KeySpent
-    ) -> bool:
+    def push_event(self, upcall: PeerEvent) -> bool:
         """Fair for each peer; this node counts as one."""
         return self._push(self._events, upcall.peer, upcall)
 

@@ -58,7 +58,9 @@ def test_other_first_byte_is_refused() -> None:
 
 def test_flags_that_may_stand_together() -> None:
     frame = Flag.CONT | Flag.CSUM | Flag.ELIDED
-    expected = {flags for flags in range(0x80) if flags in (1, 2) or flags & ~int(frame) == 0}
+    expected = {
+        flags for flags in range(0x80) if flags in (1, 2, 0x20, 0x22) or flags & ~int(frame) == 0
+    }
     assert expected == ALLOWED_FLAGS
 
 
