@@ -84,6 +84,7 @@ class Issuer:
             snooping=settings.snooping,
             querier=settings.querier,
             unknown_groups=settings.unknown_groups,  # type: ignore[arg-type]
+            replicate_above=settings.replicate_above,
             public=settings.public,
         )
         return seal_config(body, self.identity, self.crypto)

@@ -74,6 +74,8 @@ class Settings:
     querier: bool = True
     """Members ask their hosts for that, where nobody else does."""
     unknown_groups: str = "flood"
+    replicate_above: int = 250
+    """With more members broadcasts are replicated by those with the right ``relay``; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ __all__ = [
 MIN_MTU: Final = 576
 MAX_MTU: Final = 9000
 MAX_LIST: Final = 64
+MAX_MEMBERS: Final = 1_000_000
 MAX_RATE: Final = 10_000_000
 MAX_EXPIRY_S: Final = 10 * 365 * 86_400
 
@@ -123,6 +124,12 @@ def _limit(key: str, value: str) -> Limit:
     return int(value)
 
 
+def _members(key: str, value: str) -> int:
+    if not (value.isascii() and value.isdecimal()) or int(value[:12]) > MAX_MEMBERS:
+        raise ConfigError(f"{key}={value[:20]!r} is not a number of members, or 0 for never")
+    return int(value)
+
+
 def _choice(*words: str) -> Callable[[str, str], str]:
     def parse(key: str, value: str) -> str:
         if value not in words:
@@ -179,6 +186,7 @@ SETTINGS: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "snooping": parse_bool,
     "querier": parse_bool,
     "unknown_groups": _choice("flood", "drop"),
+    "replicate_above": _members,
 }
 """Every key of ``network set`` and what reads its value."""
 

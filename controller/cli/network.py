@@ -34,6 +34,7 @@ _SHOWN: Final = (
     "snooping",
     "querier",
     "unknown_groups",
+    "replicate_above",
     "revision",
 )
 
@@ -122,7 +123,8 @@ def set_(context: click.Context, network_id: str, settings: tuple[str, ...]) -> 
     is ARP, neighbour discovery, or mDNS, SSDP and LLMNR counts neither as broadcast nor as
     multicast), bpdu (block, pass, tunnel: from bridges to bridges), snooping and querier (true,
     false: whether IP groups go only to members that want them, and whether members ask their
-    hosts), unknown_groups (flood, drop: what happens to those that nobody wants).
+    hosts), unknown_groups (flood, drop: what happens to those that nobody wants),
+    replicate_above (with more members those with the right relay carry broadcasts on; 0: never).
     """
     answer = ask(
         context,

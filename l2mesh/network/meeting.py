@@ -58,6 +58,8 @@ class Meetings:
 
     state: NetworkState
     accepted: dict[bytes, MembershipCredential] = field(default_factory=dict)
+    generation: int = 0
+    """Of the broadcasts that we sign, for others to know."""
     _waiting: dict[bytes, tuple[int, Meet, float]] = field(default_factory=dict)
     """peer -> (session, its MEET, deadline)"""
     _met: dict[bytes, tuple[int, float]] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Meetings:
             network=self.state.network,
             revocations=self.state.revocation_revision,
             credential=self.state.credential_object,
+            generation=self.generation,
         )
         return [Say(peer, meet)]
 

@@ -45,6 +45,7 @@ class NetworkFile(msgspec.Struct, frozen=True, kw_only=True):
     routes: bool = False
     default_route: bool = False
     dns: bool = False
+    replicate: bool = True
 
 
 class PeersFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +81,7 @@ def write_network(joined: Joined) -> bytes:
             routes=options.routes,
             default_route=options.default_route,
             dns=options.dns,
+            replicate=options.replicate,
         )
     )
 
@@ -98,6 +100,7 @@ def read_network(data: bytes, crypto: Crypto, fingerprint: bytes) -> Joined:
         routes=file.routes,
         default_route=file.default_route,
         dns=file.dns,
+        replicate=file.replicate,
     )
     joined = Joined(state, join, options=options, token=file.token)
     if file.controller:

@@ -28,6 +28,8 @@ class Options:
     routes: bool = False
     default_route: bool = False
     dns: bool = False
+    replicate: bool = True
+    """Carry broadcasts of others on, where we have the right ``relay``."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,10 @@ class Joined:
     """The device as the host has it."""
     device_name: str | None = None
     """The name that the host gave the device."""
+    generations: dict[bytes, int] = field(default_factory=dict)
+    """Member -> generation of its broadcasts, as it told us when we met."""
+    tellings: int = 0
+    """How often one of those has changed."""
     save_at: float | None = None
     """When the state file is written, at the latest; None: it says what we hold."""
 
@@ -80,8 +86,8 @@ def change_option(options: Options, key: str, value: str) -> Options:
     """The options with one changed; ConfigError names what is wrong and what would do."""
     if key == "bridge":
         return replace(options, bridge=_interface_name(value) if value else None)
-    if key not in ("broadcast_route", "routes", "default_route", "dns"):
-        known = "bridge, broadcast_route, routes, default_route, dns"
+    if key not in ("broadcast_route", "routes", "default_route", "dns", "replicate"):
+        known = "bridge, broadcast_route, routes, default_route, dns, replicate"
         raise ConfigError(f"there is no setting {key!r}", hint=f"settings are: {known}")
     if value.lower() not in _FLAGS:
         raise ConfigError(f"{key}={value!r} is neither true nor false", hint=f"write {key}=true")
@@ -93,6 +99,8 @@ def change_option(options: Options, key: str, value: str) -> Options:
             return replace(options, routes=flag)
         case "default_route":
             return replace(options, default_route=flag)
+        case "replicate":
+            return replace(options, replicate=flag)
         case _:
             return replace(options, dns=flag)
 

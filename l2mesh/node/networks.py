@@ -52,6 +52,8 @@ class Networks(Part):
     relays: Relays
     candidates: Candidates
     joined: dict[int, Joined] = field(default_factory=dict)
+    generation: int = 0
+    """Of our broadcasts (section 4.1): rises each time that the node starts."""
     name: str = ""
     """Our name for controllers to show; members see what the controller made of it."""
     on_met: list[Callable[[Joined, Peer, float], None]] = field(default_factory=list)
@@ -84,6 +86,7 @@ class Networks(Part):
         machine = JoinMachine(network, self.core.settings.crypto, wanted=wanted)
         state = NetworkState(network, self.core.settings.crypto)
         joined = Joined(state, machine, options=options, token=token)
+        joined.meetings.generation = self.generation
         self.joined[network] = joined
         self.keep(joined)
         self.seek(joined, now)
@@ -113,6 +116,7 @@ class Networks(Part):
     def restore(self, joined: Joined, now: float) -> None:
         """A network that was joined before the restart: what is known needs nobody's consent."""
         self.joined[joined.network] = joined
+        joined.meetings.generation = self.generation
         port.refresh(self.core, joined)
         if joined.state.controller is not None:
             self.connect_controller(joined, now)

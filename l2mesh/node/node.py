@@ -27,6 +27,7 @@ from l2mesh.node.loopguards import LoopGuards
 from l2mesh.node.netcheck import Netcheck
 from l2mesh.node.networks import Networks
 from l2mesh.node.peer import Peer
+from l2mesh.node.replication import Replication
 from l2mesh.node.views import NetworkView, PathView, PeerView, PingResult, PlanetView
 from l2mesh.wire.control import Probe, encode_records
 
@@ -43,10 +44,18 @@ class Node(ReachableFace):
     def __init__(self, settings: Settings, *, name: str = "", has_hosts: bool = False) -> None:
         """`has_hosts`: what is behind our ports speaks IGMP and MLD, as operating systems do."""
         super().__init__(settings)
+        generation = max(1, int(settings.unix_now() * 1000))
         self.networks_part = Networks(
-            self.core, self.planets, self.relays, self.candidates, name=name
+            self.core,
+            self.planets,
+            self.relays,
+            self.candidates,
+            generation=generation,
+            name=name,
         )
         self.core.add_part(self.networks_part)
+        self.replication = Replication(self.core, self.networks_part, generation)
+        self.core.add_part(self.replication)
         self.loop_guards = LoopGuards(self.core, self.networks_part)
         self.core.add_part(self.loop_guards)
         self.groups = MulticastGroups(

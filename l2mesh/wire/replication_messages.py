@@ -1,4 +1,4 @@
-"""Messages between a source of broadcasts and members that replicate them (section 10.2)."""
+"""Messages between a source of broadcasts and members that replicate them (section 10.4)."""
 
 from typing import Annotated, ClassVar, Final
 

@@ -25,3 +25,7 @@ def handle(networks: Networks, peer: Peer, meet: Meet, now: float) -> None:
         peer.fingerprint, session, meet, now=now, unix_now=unix_now
     )
     networks.run(joined, actions, now)
+    is_accepted = peer.fingerprint in joined.meetings.accepted
+    if is_accepted and joined.generations.get(peer.fingerprint, 0) != meet.generation:
+        joined.generations[peer.fingerprint] = meet.generation
+        joined.tellings += 1
