@@ -212,7 +212,10 @@ def test_messages(case: Case) -> None:
             messages.decode(message)
         return
     name, body = messages.decode(message)
-    listed = named(named(body, "members", "credential", "public"), "indices", "lane", "number")
+    listed = named(body, "members", "credential", "public")
+    listed = named(listed, "indices", "lane", "number")
+    listed = named(listed, "listed", "vlan", "version", "reports")
+    listed = named(listed, "groups", "vlan", "group")
     assert (name, plain(listed)) == (case["type"], case["fields"])
     if "comment" not in case:
         assert messages.encode(name, **body) == message
