@@ -359,7 +359,7 @@ def test_daemons_get_the_command_lines_of_the_contract(
         assert planet.process is not None
         planet.process.wait_for_log(
             rf"serve --state {planet.state} --listen \[::\]:9993 --engine auto "
-            r"--advertise 192.0.2.1:9993 --advertise \[2001:db8::1\]:9993$"
+            r"--workers 1 --advertise 192.0.2.1:9993 --advertise \[2001:db8::1\]:9993$"
         )
         state = planet.state
         asked = planet.cli("world", "create", "--out", "w", "x@y:1")
