@@ -129,6 +129,12 @@ impl Bench {
         }
     }
 
+    /// Has a command carried out before any worker reads what comes after it.
+    fn execute(&self, command: Command) {
+        self.runner.execute(command);
+        assert_eq!(self.runner.ask(|_, _| ()), Some(()));
+    }
+
     /// Sends a datagram of the peer's to one worker.
     fn tell(&self, worker: usize, datagram: &[u8]) {
         self.peer.send_to(datagram, self.sockets[worker].local_addr().unwrap()).unwrap();
@@ -226,7 +232,7 @@ fn no_counter_is_used_twice_and_the_limit_holds_for_all_workers_together() {
 fn each_worker_counts_by_itself_on_a_lane_of_its_own() {
     const FRAMES: u32 = 60;
     let bench = Bench::new(Bounds::default());
-    bench.runner.execute(Command::InstallSend {
+    bench.execute(Command::InstallSend {
         peer: PEER,
         session: SESSION,
         network: NETWORK,
@@ -264,7 +270,7 @@ fn both_know_a_station_that_one_has_learned_and_a_command_is_for_both() {
     }
     let flooded = |engine: &mut Engine, _: f64| engine.counters().frames_flooded;
     assert_eq!(bench.runner.ask(flooded), Some(0));
-    bench.runner.execute(Command::ClosePort { network: NETWORK });
+    bench.execute(Command::ClosePort { network: NETWORK });
     for lan in &bench.lan {
         lan.send(&frame(STATION, OURS, 0)).unwrap();
     }
