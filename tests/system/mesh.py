@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -83,6 +83,15 @@ class Mesh:
         node = Node(host, **{"world": self.planet.world, **self.carrier, **options})
         self.nodes[host.name] = node
         return node
+
+    def add_printer(self, name: str, address: str) -> Host:
+        """A host `printer` on a cable to `br0`, a new bridge of a node."""
+        near, printer = self.nodes[name].host, self.lab.host("printer")
+        cable = self.lab.link(printer, near)
+        printer.ip("link", "set", cable.interface, "name", "lan0")
+        printer.ip("addr", "add", f"{address}/24", "dev", "lan0")
+        near.add_bridge("br0", ports=[cable.far.interface])
+        return printer
 
     def _number(self) -> int:
         return 10 * (len(self.nodes) + 1)
@@ -234,6 +243,19 @@ class Mesh:
             running.more(2)
         finally:
             process.stop()
+
+
+@contextmanager
+def mesh_of(*names: str, engine: str = "auto", reference: Collection[str] = ()) -> Iterator[Mesh]:
+    """Nodes of these names on one wire, running; gone at the end.
+
+    All have the same engine but those that `reference` names.
+    """
+    with Lab() as lab:
+        mesh = Mesh(lab, engine)
+        for name in names:
+            mesh.add(name, **({"engine": "reference"} if name in reference else {}))
+        yield mesh.start()
 
 
 class Pinging:
@@ -404,6 +426,7 @@ __all__ = [
     "frame",
     "inside",
     "marker",
+    "mesh_of",
     "received",
     "seeded",
     "udp_socket",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.mesh import PATIENCE_S, Mesh
-from tools.lab import Lab, wait_until
+from tests.system.mesh import PATIENCE_S, Mesh, mesh_of
+from tools.lab import wait_until
 from tools.lab.daemons import Daemon
 
 pytestmark = pytest.mark.root
@@ -30,11 +30,7 @@ GARBAGE = b"\x00damaged\xff" * 9
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
     """A mesh that has lived, now stopped: its state directories are what tests damage."""
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        for name in ("alice", "bob"):
-            mesh.add(name)
-        mesh.start()
+    with mesh_of("alice", "bob") as mesh:
         network = mesh.network()
         mesh.join(network, "alice", "bob")
         mesh.wait_ping("alice", "10.9.0.2")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.mesh import PATIENCE_S, Mesh, Wire, frame, marker
-from tools.lab import Host, Lab, wait_until
+from tests.system.mesh import PATIENCE_S, Mesh, Wire, frame, marker, mesh_of
+from tools.lab import Host, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -18,21 +18,15 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 @pytest.fixture(scope="module")
 def mesh(engine: str) -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab, engine)
-        for name in NAMES:
-            mesh.add(name)
-        yield mesh.start()
+    with mesh_of(*NAMES, engine=engine) as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")
 def printer(mesh: Mesh) -> Host:
-    carol, host = mesh.nodes["carol"].host, mesh.lab.host("printer")
-    cable = mesh.lab.link(host, carol)
-    host.ip("link", "set", cable.interface, "address", PRINTER_MAC, "name", "lan0")
-    host.ip("addr", "add", f"{PRINTER_IP}/24", "dev", "lan0")
-    carol.add_bridge("br0", ports=[cable.far.interface])
-    return host
+    printer = mesh.add_printer("carol", PRINTER_IP)
+    printer.ip("link", "set", "lan0", "address", PRINTER_MAC)
+    return printer
 
 
 @pytest.fixture(scope="module")

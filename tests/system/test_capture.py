@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from scapy.utils import RawPcapNgReader
 
-from tests.system.mesh import PATIENCE_S, Mesh, Wire, frame, marker
-from tools.lab import Lab, wait_until
+from tests.system.mesh import PATIENCE_S, Mesh, Wire, frame, marker, mesh_of
+from tools.lab import wait_until
 from tools.lab.daemons import PROGRAMS
 from tools.lab.process import Process
 
@@ -24,11 +24,8 @@ Seen = tuple[str, int, str, bytes]
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        mesh.add("alice", engine="native")
-        mesh.add("bob", engine="reference")
-        yield mesh.start()
+    with mesh_of(*NAMES, engine="native", reference={"bob"}) as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")

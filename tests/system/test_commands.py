@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.mesh import Mesh
-from tools.lab import Host, Lab
+from tests.system.mesh import Mesh, mesh_of
+from tools.lab import Host
 from tools.lab.daemons import Daemon
 
 pytestmark = pytest.mark.root
@@ -24,11 +24,7 @@ STATUS_WITHIN_S = 1.0  # 0.3 s without the measuring of coverage
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        for name in ("alice", "bob"):
-            mesh.add(name)
-        mesh.start()
+    with mesh_of("alice", "bob") as mesh:
         network = mesh.network("--name", "lan")
         mesh.join(network, "alice", "bob")
         mesh.wait_ping("alice", "10.9.0.2")

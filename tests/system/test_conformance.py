@@ -11,9 +11,9 @@ from typing import NamedTuple
 import pytest
 
 import l2mesh
-from tests.system.mesh import PATIENCE_S, Mesh, marker
+from tests.system.mesh import PATIENCE_S, Mesh, marker, mesh_of
 from tests.system.ports import BROADCAST, Crowd, collect, frame, station
-from tools.lab import Lab, wait_until
+from tools.lab import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -25,8 +25,8 @@ GROUP = bytes.fromhex("01005e7f0001")
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        yield Mesh(lab).start()
+    with mesh_of() as mesh:
+        yield mesh
 
 
 class Bridge(NamedTuple):

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.system.mesh import LONG_S, PATIENCE_S, Mesh, Wire, frame, marker
-from tools.lab import Lab, wait_until
+from tests.system.mesh import LONG_S, PATIENCE_S, Mesh, Wire, frame, marker, mesh_of
+from tools.lab import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -18,11 +18,8 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        for name in NAMES:
-            mesh.add(name)
-        yield mesh.start()
+    with mesh_of(*NAMES) as mesh:
+        yield mesh
 
 
 @pytest.fixture

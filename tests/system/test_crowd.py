@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import l2mesh
-from tests.system.mesh import LONG_S, PATIENCE_S, Mesh, marker, udp_socket
+from tests.system.mesh import LONG_S, PATIENCE_S, Mesh, marker, mesh_of, udp_socket
 from tests.system.ports import BROADCAST, Crowd, collect, frame, station
-from tools.lab import Host, Lab, Node, wait_until
+from tools.lab import Host, Node, wait_until
 from tools.lab.command import Argument
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
@@ -38,10 +38,8 @@ TRAIN = 50
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        mesh.add("alice")
-        yield mesh.start()
+    with mesh_of("alice") as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,11 @@ from tests.system.mesh import (
     frame,
     inside,
     marker,
+    mesh_of,
     received,
     udp_socket,
 )
-from tools.lab import Capture, Lab, wait_until
+from tools.lab import Capture, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -44,11 +45,8 @@ exit 0
 
 @pytest.fixture(scope="module")
 def mesh(engine: str) -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab, engine)
-        for name in NAMES:
-            mesh.add(name)
-        yield mesh.start()
+    with mesh_of(*NAMES, engine=engine) as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.system.mesh import PATIENCE_S, Mesh, Wire, inside, marker
-from tools.lab import Host, Lab, wait_until
+from tests.system.mesh import PATIENCE_S, Mesh, Wire, inside, marker, mesh_of
+from tools.lab import Host, wait_until
 from tools.lab.wait import WaitTimeout
 
 pytestmark = pytest.mark.root
@@ -30,23 +30,17 @@ JOINED_S = 1.0
 
 @pytest.fixture(scope="module")
 def mesh(engine: str) -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab, engine)
-        for name in NAMES:
-            mesh.add(name)
-        yield mesh.start()
+    with mesh_of(*NAMES, engine=engine) as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")
 def printer(mesh: Mesh) -> Host:
-    carol, host = mesh.nodes["carol"].host, mesh.lab.host("printer")
-    cable = mesh.lab.link(host, carol)
-    host.ip("link", "set", cable.interface, "name", "lan0")
-    host.ip("addr", "add", f"{PRINTER_IP}/24", "dev", "lan0")
-    carol.add_bridge("br0", ports=[cable.far.interface])
+    printer = mesh.add_printer("carol", PRINTER_IP)
     quick = ("mcast_query_response_interval", "100", "mcast_startup_query_interval", "100")
-    carol.ip("link", "set", "br0", "type", "bridge", "mcast_snooping", "1", *quick)
-    return host
+    snooping = ("mcast_snooping", "1", *quick)
+    mesh.nodes["carol"].host.ip("link", "set", "br0", "type", "bridge", *snooping)
+    return printer
 
 
 @pytest.fixture(scope="module")

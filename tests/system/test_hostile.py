@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.mesh import PATIENCE_S, Mesh, received, seeded, udp_socket
-from tools.lab import Capture, Lab, wait_until
+from tests.system.mesh import PATIENCE_S, Mesh, mesh_of, received, seeded, udp_socket
+from tools.lab import Capture, wait_until
 from tools.lab.daemons import Daemon
 
 pytestmark = pytest.mark.root
@@ -24,11 +24,8 @@ Endpoint = tuple[str, int]
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        mesh.add("alice")
-        mesh.add("bob")
-        yield mesh.start()
+    with mesh_of("alice", "bob") as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")

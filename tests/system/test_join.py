@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.mesh import PATIENCE_S, Mesh
-from tools.lab import Host, Lab, Node, wait_until
+from tests.system.mesh import PATIENCE_S, Mesh, mesh_of
+from tools.lab import Host, Node, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -17,11 +17,8 @@ JOIN_WITHIN_S = 10.0  # 3 s on an idle machine
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        for name in NAMES:
-            mesh.add(name, engine="reference" if name == "bob" else "auto")
-        yield mesh.start()
+    with mesh_of(*NAMES, reference={"bob"}) as mesh:
+        yield mesh
 
 
 @pytest.fixture(autouse=True)

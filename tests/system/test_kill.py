@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.mesh import LONG_S, PATIENCE_S, Mesh, seeded
-from tools.lab import Lab, wait_until
+from tests.system.mesh import LONG_S, PATIENCE_S, Mesh, mesh_of, seeded
+from tools.lab import wait_until
 from tools.lab.daemons import Daemon
 
 pytestmark = pytest.mark.root
@@ -22,11 +22,9 @@ STOP_WITHIN_S = 5.0
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        mesh.add("alice")
-        mesh.add("bob", engine="reference")  # whoever is killed comes back with either engine
-        yield mesh.start()
+    # whoever is killed comes back with either engine
+    with mesh_of("alice", "bob", reference={"bob"}) as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.mesh import PATIENCE_S, Mesh, Wire, frame, marker
-from tools.lab import Host, Lab, wait_until
+from tests.system.mesh import PATIENCE_S, Mesh, Wire, frame, marker, mesh_of
+from tools.lab import Host, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -21,11 +21,8 @@ BEACON = b"\x88\xb6"
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        for name in ("alice", *BRIDGES):
-            mesh.add(name)
-        yield mesh.start()
+    with mesh_of("alice", *BRIDGES) as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")

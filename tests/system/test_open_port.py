@@ -13,8 +13,8 @@ import pytest
 import l2mesh
 from l2mesh.errors import ConfigError, StateError
 from l2mesh.service.portnode import PortClosed, PortTimeout
-from tests.system.mesh import PATIENCE_S, Mesh, Wire, frame, inside, marker
-from tools.lab import Host, Lab, wait_until
+from tests.system.mesh import PATIENCE_S, Mesh, Wire, frame, inside, marker, mesh_of
+from tools.lab import Host, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -27,10 +27,8 @@ Open = Callable[..., l2mesh.Port]
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        mesh.add("alice")
-        yield mesh.start()
+    with mesh_of("alice") as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")

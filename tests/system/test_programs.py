@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from tests.system.mesh import PATIENCE_S, Mesh
-from tools.lab import Lab, wait_until
+from tests.system.mesh import PATIENCE_S, Mesh, mesh_of
+from tools.lab import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -24,11 +24,8 @@ MQUERY: Final = UNPACKED / "usr/bin/mquery"
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        for name in NAMES:
-            mesh.add(name)
-        yield mesh.start()
+    with mesh_of(*NAMES) as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")
