@@ -11,7 +11,7 @@ import enum
 from collections import deque
 from typing import Final
 
-from l2mesh.switch.limits import TokenBucket
+from l2mesh.bucket import TokenBucket
 from l2mesh.wire.message import Join
 
 __all__ = ["Door", "Verdict"]

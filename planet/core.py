@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from l2mesh.address import format_address
+from l2mesh.bucket import TokenBucket
 from l2mesh.credential.world import World
 from l2mesh.datapath.interface import Command, Endpoint
 from l2mesh.identity import PublicIdentity, address_of
@@ -62,8 +63,7 @@ class Admissions:
     def __init__(self, settings: Settings) -> None:
         self._crypto = settings.crypto
         self._known: OrderedDict[bytes, bytes | None] = OrderedDict()
-        self._tokens = CHECKS_BURST
-        self._filled_at: float | None = None
+        self._checks = TokenBucket(CHECKS_A_SECOND, CHECKS_BURST, 0.0)
 
     def remember(self, fingerprint: bytes, address: bytes | None) -> None:
         """Known from before; the one asked for longest ago is forgotten beyond 65,536."""
@@ -81,20 +81,10 @@ class Admissions:
         if fingerprint in self._known:
             self._known.move_to_end(fingerprint)
             return self._known[fingerprint]
-        if not self._take_token(now):
+        if not self._checks.take(now):
             return None
         self.remember(fingerprint, address_of(fingerprint, self._crypto))
         return self._known[fingerprint]
-
-    def _take_token(self, now: float) -> bool:
-        if self._filled_at is not None:
-            gained = (now - self._filled_at) * CHECKS_A_SECOND
-            self._tokens = min(CHECKS_BURST, self._tokens + gained)
-        self._filled_at = now
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
 
 
 class _Introductions(Part):

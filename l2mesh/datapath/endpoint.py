@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from ipaddress import IPv4Address, ip_address
+from typing import Final, NamedTuple
 
 __all__ = [
     "Endpoint",
     "Path",
+    "prefix_of",
 ]
+
+_IPV6_PREFIX_BYTES: Final = 8
 
 
 class Endpoint(NamedTuple):
@@ -22,3 +26,13 @@ class Path(NamedTuple):
 
     endpoint: Endpoint
     relay: int = 0
+
+
+def prefix_of(host: str) -> bytes:
+    """What one party has for itself, and is limited by: the whole of an IPv4 address (4 bytes), the
+    first half of an IPv6 one (8 bytes)."""
+    address = ip_address(host)
+    if isinstance(address, IPv4Address):
+        return address.packed
+    mapped = address.ipv4_mapped
+    return mapped.packed if mapped else address.packed[:_IPV6_PREFIX_BYTES]

@@ -17,6 +17,7 @@ from ipaddress import IPv4Interface, ip_address
 from itertools import islice
 from typing import Final
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import MalformedPacket
 from l2mesh.node.candidates import Candidates
@@ -72,8 +73,9 @@ class Lan(Part):
     _says_at: float | None = None
     _asked_at: float = float("-inf")
     _said_at: float = float("-inf")
-    _tokens: float = SEARCH_BURST
-    _filled_at: float = 0.0
+    _searches: TokenBucket = field(
+        default_factory=lambda: TokenBucket(SEARCHES_PER_S, SEARCH_BURST, 0.0)
+    )
 
     # --- from outside ---------------------------------------------------------------------------
 
@@ -178,20 +180,11 @@ class Lan(Part):
         known = self._by_endpoint.get(source)
         if known is not None and beacon.is_of(known, source):
             return known
-        if not self._may_search(now):
+        if not self._searches.take(now):
             self.core.refuse("lan_beacon_limit")
             return None
         members = islice(self.members(), MAX_MEMBERS)
         return next((each for each in members if beacon.is_of(each, source)), None)
-
-    def _may_search(self, now: float) -> bool:
-        gained = (now - self._filled_at) * SEARCHES_PER_S
-        self._tokens = min(SEARCH_BURST, self._tokens + gained)
-        self._filled_at = now
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
 
     def _remember(self, fingerprint: bytes, source: Endpoint, now: float) -> None:
         old = self._heard.pop(fingerprint, None)

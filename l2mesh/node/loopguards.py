@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.credential.membership import Right
 from l2mesh.datapath.interface import (
     BeaconHeard,
@@ -26,7 +27,6 @@ from l2mesh.node.joined import Joined
 from l2mesh.node.networks import Networks
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
-from l2mesh.switch.limits import TokenBucket
 from l2mesh.switch.loopguard import LoopGuard, Tell, TellBridges, TellEveryone
 from l2mesh.wire.message import Message, Relearn, Sighted, SightingConfirmed
 

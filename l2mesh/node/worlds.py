@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Final
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.credential.world import World
 from l2mesh.errors import CryptoError, MalformedPacket
 from l2mesh.node.core import Core
@@ -36,8 +37,9 @@ class Worlds(Part):
     planets: Planets
     _sent: dict[bytes, int] = field(default_factory=dict)
     """peer -> the revision that it was sent in this session"""
-    _tokens: float = CHECKS_BURST
-    _filled_at: float = 0.0
+    _checks: TokenBucket = field(
+        default_factory=lambda: TokenBucket(CHECKS_A_SECOND, CHECKS_BURST, 0.0)
+    )
 
     def handlers(self) -> dict[type, Handler]:
         return {HaveWorld: self.receive_have, WorldUpdate: self.receive_update}
@@ -66,7 +68,7 @@ class Worlds(Part):
     def receive_update(self, peer: Peer, update: WorldUpdate, now: float) -> None:
         """A peer has a newer world, as it says."""
         held = self.planets.world
-        if held is None or not self.core.knows(peer) or not self._may_check(now):
+        if held is None or not self.core.knows(peer) or not self._checks.take(now):
             self.core.refuse("world_unasked")
             return
         try:
@@ -100,11 +102,3 @@ class Worlds(Part):
         world = self.planets.world
         if world is not None:
             self.core.send(peer, HaveWorld(world.id, world.revision), now)
-
-    def _may_check(self, now: float) -> bool:
-        gained = (now - self._filled_at) * CHECKS_A_SECOND
-        self._tokens, self._filled_at = min(CHECKS_BURST, self._tokens + gained), now
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True

@@ -6,44 +6,12 @@ port floods, the receiver what each peer floods into its port, by the same numbe
 
 from typing import Final
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.datapath.interface import DropReason, Limits
 from l2mesh.switch.ethernet import Class
 
 BURST_S: Final = 2
 """The burst is this many seconds of the rate."""
-
-
-class TokenBucket:
-    """Lets `rate` events a second pass on average, and at most `burst` at once."""
-
-    __slots__ = ("__weakref__", "_burst", "_filled", "_rate", "_tokens")
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = burst
-        self._filled = now
-
-    def take(self, now: float, count: int = 1) -> bool:
-        """Whether `count` more events may pass now; if so they are paid for."""
-        tokens = self._tokens
-        if now > self._filled:
-            tokens = min(self._burst, tokens + (now - self._filled) * self._rate)
-            self._filled = now
-        passes = tokens >= count
-        self._tokens = tokens - count if passes else tokens
-        return passes
-
-    def take_some(self, now: float, count: int) -> int:
-        """How many of `count` events may pass now, one after the other; they are paid for."""
-        self.take(now, 0)
-        passing = min(count, int(self._tokens))
-        self._tokens -= passing
-        return passing
-
-    def is_full(self, now: float) -> bool:
-        """Whether it has forgotten all that happened: a new bucket would do the same."""
-        return self._tokens + (now - self._filled) * self._rate >= self._burst
 
 
 class StormLimits:

@@ -32,9 +32,9 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.datapath.interface import AnnounceStations, FlushPeer, SetBlocked, WriteFrame
 from l2mesh.switch.beacon import NONCE_BYTES, emit_beacon
-from l2mesh.switch.limits import TokenBucket
 from l2mesh.switch.loops import LoopWatch
 from l2mesh.switch.sighting import Nonces, asked_tag, confirmed_tag
 from l2mesh.wire.message import Message, Relearn, Sighted, SightingConfirmed

@@ -4,8 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.session.replay import ReplayWindow
-from l2mesh.switch.limits import TokenBucket
 
 _NEVER: Final = float("-inf")
 

@@ -7,10 +7,11 @@ prefix that has shown that it receives what is sent to it.
 """
 
 from collections import deque
-from ipaddress import IPv4Address, ip_address
 from typing import Final
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.crypto import Crypto, Random
+from l2mesh.datapath.endpoint import prefix_of
 from l2mesh.datapath.interface import (
     DropReason,
     Endpoint,
@@ -24,7 +25,6 @@ from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.upcalls import Upcalls
 from l2mesh.session.macs import CookieSecret, cookie_datagram, cookie_key, has_mac1, mac1_key
-from l2mesh.switch.limits import TokenBucket
 from l2mesh.wire.datagram import DatagramType
 from l2mesh.wire.handshake import (
     COOKIE_BYTES,
@@ -43,7 +43,6 @@ _LENGTHS: Final = {
 _HEADS: Final = {kind: bytes((kind, VERSION, 0, 0)) for kind in _LENGTHS}
 LOAD_WINDOW_S: Final = 1.0
 """INITs are counted over it, and it lasts as long once they have become fewer."""
-_IPV6_PREFIX_BYTES: Final = 8
 
 
 class HandshakeGuard:
@@ -153,7 +152,7 @@ class HandshakeGuard:
 
     def _take_share(self, path: Path, now: float) -> bool:
         """Whether the source prefix, or the relay, has not had too many INITs yet."""
-        prefix = path.relay or _prefix(path.endpoint.host)
+        prefix = path.relay or prefix_of(path.endpoint.host)
         bucket = self._buckets.get(prefix)
         if bucket is None:
             if len(self._buckets) >= self._bounds.guard_prefixes:
@@ -168,12 +167,3 @@ class HandshakeGuard:
         self._buckets = {
             prefix: bucket for prefix, bucket in self._buckets.items() if not bucket.is_full(now)
         }
-
-
-def _prefix(host: str) -> bytes:
-    """The whole of an IPv4 address, the first half of an IPv6 one."""
-    address = ip_address(host)
-    if isinstance(address, IPv4Address):
-        return address.packed
-    mapped = address.ipv4_mapped
-    return mapped.packed if mapped else address.packed[:_IPV6_PREFIX_BYTES]

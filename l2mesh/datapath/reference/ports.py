@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.datapath.interface import (
     ClosePort,
     DropReason,
@@ -26,7 +27,6 @@ from l2mesh.switch.ethernet import HEADER_BYTES
 from l2mesh.switch.fdb import Fdb
 from l2mesh.switch.forward import Member, Switch
 from l2mesh.switch.groups import Segment, Wanted
-from l2mesh.switch.limits import TokenBucket
 
 BEACONS_PER_SECOND: Final = 64
 """From one port; more are somebody's nonsense."""

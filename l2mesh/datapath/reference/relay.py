@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.datapath.interface import (
     AddRelayLeg,
     DropReason,
@@ -22,7 +23,6 @@ from l2mesh.datapath.interface import (
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.counters import Counters
 from l2mesh.datapath.reference.trains import push_trains
-from l2mesh.switch.limits import TokenBucket
 from l2mesh.wire.relay import RELAY_HEADER_BYTES
 
 _ID: Final = slice(1, RELAY_HEADER_BYTES)

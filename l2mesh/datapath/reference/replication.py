@@ -6,6 +6,7 @@ signature and nothing else, takes it once, and judges it as if the source had se
 
 from typing import Final
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.crypto import Crypto
 from l2mesh.datapath.interface import (
     AssignmentUnknown,
@@ -25,7 +26,6 @@ from l2mesh.datapath.reference.switching import Switching
 from l2mesh.datapath.reference.upcalls import Upcalls
 from l2mesh.errors import CryptoError, MalformedPacket
 from l2mesh.session.replay import ReplayWindow
-from l2mesh.switch.limits import TokenBucket
 from l2mesh.wire.group import Group, decode_group, readdress, signed_text
 
 _CARRIED_ON: Final = frozenset({None, DropReason.LOOP_BLOCKED, DropReason.GROUP_UNWANTED})
