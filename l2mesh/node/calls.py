@@ -174,7 +174,7 @@ class Calls(Part):
         state.probe_at = now + PACE_S
         if not self.quota.allow(endpoint.host, now):
             state.targets.clear()
-        elif self.core.limiter.allow(endpoint, now):
+        elif self.core.limiter.allow_foretold(endpoint, now):
             nonce = int.from_bytes(self.core.settings.random(8), "big")
             control.say(self.core, peer, encode_records([Probe(nonce)]), path=Path(endpoint))
 

@@ -7,6 +7,7 @@ channel of the session that carried them; complete messages go to the handler of
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from l2mesh.datapath.interface import ControlReceived, Path, SendControl
@@ -51,7 +52,7 @@ def receive(core: Core, upcall: ControlReceived, now: float) -> None:
     except MalformedPacket:
         core.refuse("malformed_control")
         return
-    for record in records:
+    for record in _with_one_probe(core, records):
         _receive_record(core, peer, upcall, record, now)
         if peer.fingerprint not in core.peers:
             return
@@ -79,12 +80,25 @@ def flush(core: Core, peer: Peer, now: float) -> None:
             core.emit(SendControl(peer.fingerprint, session, payload, where))
 
 
+def _with_one_probe(core: Core, records: Iterable[Record]) -> Iterator[Record]:
+    """All but the PROBEs behind the first: one datagram causes one answer."""
+    probed = False
+    for record in records:
+        if isinstance(record, Probe):
+            if probed:
+                core.refuse("probe_repeated")
+                continue
+            probed = True
+        yield record
+
+
 def _receive_record(
     core: Core, peer: Peer, upcall: ControlReceived, record: Record, now: float
 ) -> None:
     match record:
         case Probe(nonce):
-            if not peer.paths.may_answer(upcall.path):
+            if not peer.paths.may_answer(upcall.path, now):
+                core.refuse("probe_not_answered")
                 return
             observed = None if is_detour(upcall.path) else upcall.path.endpoint
             payload = encode_records([ProbeReply(nonce, observed)])

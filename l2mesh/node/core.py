@@ -177,6 +177,7 @@ class Core:
         """The host's own addresses with our port, best first."""
         if endpoints != self.local_endpoints:
             self.local_endpoints = endpoints
+            self.limiter.moved()
             for part in self.parts:
                 part.local_endpoints_changed(now)
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from l2mesh.bucket import TokenBucket
 from l2mesh.crypto import Random
 from l2mesh.datapath.interface import Endpoint, Path
+from l2mesh.path import answers
 from l2mesh.path.candidate import Candidate, CandidateTable
 from l2mesh.path.outputs import PathOutput, SendProbe, SizeChanged
-from l2mesh.path.probe import OpenProbe, OpenProbes, ProbeLimiter
+from l2mesh.path.probe import PEER_BURST, PEER_RATE, OpenProbe, OpenProbes, ProbeLimiter
 from l2mesh.path.rounds import Rounds
 
 __all__ = ["Asking"]
 
+PROVEN_S: Final = 60.0
+"""An endpoint that answered within this time is the peer's: what it asks is answered."""
 SPARE_S: Final = 5.0
 """Between two PROBEs by a relay that is not in use, while frames pass by another one."""
 
@@ -38,25 +42,34 @@ class Asking:
         self._table = table
         self._outputs = outputs
         self._limiter = limiter
+        self._unanswered = TokenBucket(PEER_RATE, PEER_BURST, 0.0)
+        self._answers = TokenBucket(answers.PEER_RATE, answers.PEER_BURST, 0.0)
         self._open = OpenProbes(random)
 
     def probe(self, candidate: Candidate, now: float, *, is_heartbeat: bool = False) -> None:
         """Send a PROBE, unless the limit forbids it: what has answered is beyond the limit."""
         has_limit = candidate.is_direct and not candidate.usable
-        if has_limit and not self._limiter.allow(candidate.path.endpoint, now):
+        if has_limit and not self._may_probe(candidate.path.endpoint, now):
             return
         candidate.probed_at = now
         candidate.probes += 1
         nonce = self._open.open(candidate.path, now, is_heartbeat=is_heartbeat)
         self._outputs.append(SendProbe(nonce, candidate.path))
 
+    def may_answer(self, path: Path, now: float) -> bool:
+        """Whether a PROBE that came from an endpoint is answered there."""
+        candidate = self._table.get(path)
+        if candidate is not None and candidate.answered_at > now - PROVEN_S:
+            return True
+        return self._answers.take(now) and self._limiter.answers.allow(path.endpoint, now)
+
     def close(self, nonce: int, path: Path, now: float) -> OpenProbe | None:
         """The probe that a reply answers; see `OpenProbes`."""
         return self._open.close(nonce, path, now)
 
-    def answered(self, endpoint: Endpoint) -> None:
+    def answered(self, endpoint: Endpoint, now: float) -> None:
         """Somebody answers us there: the limit begins anew."""
-        self._limiter.answered(endpoint)
+        self._limiter.answered(endpoint, now)
 
     def expire(self, now: float) -> list[OpenProbe]:
         """Those that waited too long for their reply; each counts as lost where it went."""
@@ -78,6 +91,10 @@ class Asking:
         """The session is gone: nothing is asked any more, no answer awaited."""
         self._open.clear()
         self.rounds.stop(self._table)
+
+    def _may_probe(self, endpoint: Endpoint, now: float) -> bool:
+        """Whether somewhere may be asked that has not answered: not too often, whoever named it."""
+        return self._unanswered.take(now) and self._limiter.allow(endpoint, now)
 
     # --- rounds -----------------------------------------------------------------------------------
 

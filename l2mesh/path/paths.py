@@ -156,9 +156,12 @@ class PathSet:
         if before is not None and before.is_direct:
             self._copies.send(before, self._active, now)
 
-    def may_answer(self, path: Path) -> bool:
-        """Whether a PROBE by this path is answered: else the peer would go on using it."""
-        return self._direct or bool(path.relay) or is_stream(path.endpoint)
+    def may_answer(self, path: Path, now: float) -> bool:
+        """Whether a PROBE by this path is answered: not by one that the peer is not to use, and not
+        for ever at an endpoint that does not answer us."""
+        if path.relay or is_stream(path.endpoint):
+            return True
+        return self._direct and self._asking.may_answer(path, now)
 
     def keep_all_open(self) -> None:
         """Planets: keep every endpoint open that answers, since each shows what NATs make of us."""
@@ -267,7 +270,7 @@ class PathSet:
             if candidate is self._active:
                 self._asking.tell_size(candidate, before)
         if candidate.is_direct:
-            self._asking.answered(path.endpoint)
+            self._asking.answered(path.endpoint, now)
             self._rounds.forgive()
             if not self._keeps_all:
                 self._rounds.stop(self._table.direct())  # the peer has probes of its own

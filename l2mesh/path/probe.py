@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import Final, NamedTuple
 
+from l2mesh.bucket import TokenBuckets
 from l2mesh.crypto import Random
+from l2mesh.datapath.endpoint import prefix_of
 from l2mesh.datapath.interface import Endpoint, Path
+from l2mesh.path.answers import AnswerLimiter
 
 __all__ = ["SCHEDULE_S", "OpenProbe", "OpenProbes", "ProbeLimiter"]
 
@@ -21,7 +24,19 @@ SCHEDULE_S: Final = (0.0, 0.1, 0.3, 0.6, 1.0, 1.5, 2.2, 3.0)
 LIMIT: Final = 8
 """Probes to an endpoint that has not answered, in `WINDOW_S`, over all peers."""
 WINDOW_S: Final = 10.0
-_LIMITER_ENDPOINTS: Final = 4096
+_ENDPOINTS: Final = 4096
+
+HOST_BURST: Final = 128
+HOST_RATE: Final = 24 / 60
+"""Probes a second, over all peers, to all endpoints of a host none of which has answered."""
+HOST_ANSWERED_S: Final = 3600.0
+"""A host from which somebody answered within this time is no bystander."""
+_HOSTS: Final = 16_384
+
+PEER_BURST: Final = 192
+PEER_RATE: Final = 4.0
+"""Probes a second to what one peer has named, or seemed to come from, and has not answered there:
+a round to all of its candidates at once, and no more than it has by honest means afterwards."""
 
 REPLY_WAIT_S: Final = 3.0
 """A reply after this long counts no more."""
@@ -30,34 +45,63 @@ _NONCE_BYTES: Final = 8
 
 
 class ProbeLimiter:
-    """At most 8 probes in 10 s to an endpoint that has not answered; shared by all peers.
+    """How much of ours comes to places that have not answered; shared by all peers.
 
-    It remembers 4,096 endpoints. With more than that many under probe within 10 s it refuses new
-    ones: to forget the oldest instead would let a crowd of names undo the limit.
+    At most 8 probes in 10 s to an endpoint; 128 at once and 24 a minute to a host (a /32 of IPv4, a
+    /64 of IPv6). It remembers 4,096 endpoints and 16,384 hosts. With more than so many under probe
+    it refuses new ones: to forget the oldest instead would let a crowd of names undo the limit.
     """
 
     def __init__(self) -> None:
+        self.answers = AnswerLimiter()
         self._times: OrderedDict[Endpoint, deque[float]] = OrderedDict()
+        self._hosts: TokenBuckets[bytes] = TokenBuckets(HOST_RATE, HOST_BURST, _HOSTS)
+        self._answered: OrderedDict[bytes, float] = OrderedDict()
 
     def allow(self, endpoint: Endpoint, now: float) -> bool:
         """Whether a probe may go there now; a permitted one is counted."""
-        times = self._times.get(endpoint)
-        if times is None:
-            if not self._has_room(now):
-                return False
-            times = self._times[endpoint] = deque(maxlen=LIMIT)
-        elif len(times) == LIMIT and times[0] > now - WINDOW_S:
+        if not self._may(endpoint, now) or not self._may_host(endpoint, now):
             return False
-        times.append(now)
-        self._times.move_to_end(endpoint)
+        self._count(endpoint, now)
         return True
 
-    def answered(self, endpoint: Endpoint) -> None:
-        """Somebody there answers us: it is counted from zero again."""
+    def allow_foretold(self, endpoint: Endpoint, now: float) -> bool:
+        """The same for a probe of a search, whose host has a quota of its own (`SearchQuota`)."""
+        if not self._may(endpoint, now):
+            return False
+        self._count(endpoint, now)
+        return True
+
+    def answered(self, endpoint: Endpoint, now: float) -> None:
+        """Somebody there answers us: it is counted from zero again, and its host not at all."""
         self._times.pop(endpoint, None)
+        host = prefix_of(endpoint.host)
+        self._answered[host] = now
+        self._answered.move_to_end(host)
+        if len(self._answered) > _HOSTS:
+            self._answered.popitem(last=False)
+
+    def moved(self) -> None:
+        """We are elsewhere ourselves: what was silent may answer now, and all are asked anew."""
+        self._hosts.clear()
+
+    def _may(self, endpoint: Endpoint, now: float) -> bool:
+        times = self._times.get(endpoint)
+        if times is None:
+            return self._has_room(now)
+        return len(times) < LIMIT or times[0] <= now - WINDOW_S
+
+    def _may_host(self, endpoint: Endpoint, now: float) -> bool:
+        host = prefix_of(endpoint.host)
+        answered_at = self._answered.get(host, float("-inf"))
+        return now < answered_at + HOST_ANSWERED_S or self._hosts.take(host, now)
+
+    def _count(self, endpoint: Endpoint, now: float) -> None:
+        self._times.setdefault(endpoint, deque(maxlen=LIMIT)).append(now)
+        self._times.move_to_end(endpoint)
 
     def _has_room(self, now: float) -> bool:
-        if len(self._times) < _LIMITER_ENDPOINTS:
+        if len(self._times) < _ENDPOINTS:
             return True
         oldest, times = next(iter(self._times.items()))
         if times[-1] > now - WINDOW_S:

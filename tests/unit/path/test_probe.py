@@ -1,7 +1,14 @@
 from itertools import count
 
 from l2mesh.datapath.interface import Endpoint, Path
-from l2mesh.path.probe import SCHEDULE_S, OpenProbes, ProbeLimiter
+from l2mesh.path.probe import (
+    HOST_ANSWERED_S,
+    HOST_BURST,
+    HOST_RATE,
+    SCHEDULE_S,
+    OpenProbes,
+    ProbeLimiter,
+)
 
 HERE, ELSEWHERE = Endpoint("192.0.2.1", 1), Endpoint("192.0.2.2", 2)
 
@@ -26,7 +33,7 @@ def test_an_answer_lifts_the_limit() -> None:
     for _ in range(8):
         assert limiter.allow(HERE, 0.0)
     assert not limiter.allow(HERE, 0.0)
-    limiter.answered(HERE)
+    limiter.answered(HERE, 0.0)
     assert limiter.allow(HERE, 0.0)
 
 
@@ -36,6 +43,42 @@ def test_a_crowd_of_endpoints_does_not_undo_the_limit() -> None:
     assert all(limiter.allow(endpoint, 0.0) for endpoint in crowd)
     assert not limiter.allow(HERE, 9.9)
     assert limiter.allow(HERE, 10.0)
+
+
+def test_a_host_none_of_whose_endpoints_answers_is_left_alone() -> None:
+    limiter = ProbeLimiter()
+    ports = [Endpoint("192.0.2.1", port) for port in range(1, 1001)]
+    assert sum(limiter.allow(each, 0.0) for each in ports) == HOST_BURST
+    assert sum(limiter.allow(each, 60.0) for each in ports) == round(60 * HOST_RATE)
+    assert limiter.allow(ELSEWHERE, 0.0)
+    network = [Endpoint(f"2001:db8::{number:x}", 9) for number in range(1, 1001)]
+    assert sum(limiter.allow(each, 0.0) for each in network) == HOST_BURST
+
+
+def test_a_host_from_which_somebody_answers_has_no_limit_but_that_of_each_endpoint() -> None:
+    limiter = ProbeLimiter()
+    limiter.answered(HERE, 0.0)
+    ports = [Endpoint("192.0.2.1", port) for port in range(1, 1001)]
+    assert all(limiter.allow(each, HOST_ANSWERED_S - 1) for each in ports)
+    limited = [limiter.allow(each, HOST_ANSWERED_S + 60) for each in ports]
+    assert sum(limited) == HOST_BURST
+
+
+def test_a_move_of_our_own_begins_the_count_of_hosts_anew() -> None:
+    limiter = ProbeLimiter()
+    ports = [Endpoint("192.0.2.1", port) for port in range(1, 1001)]
+    assert sum(limiter.allow(each, 0.0) for each in ports) == HOST_BURST
+    limiter.moved()
+    assert limiter.allow(ports[-1], 0.0)
+
+
+def test_searches_have_a_quota_of_their_own() -> None:
+    limiter = ProbeLimiter()
+    ports = [Endpoint("192.0.2.1", port) for port in range(1, 1001)]
+    assert all(limiter.allow_foretold(each, 0.0) for each in ports)
+    assert limiter.allow(Endpoint("192.0.2.1", 2000), 0.0)
+    again = [limiter.allow_foretold(HERE, 0.0) for _ in range(9)]
+    assert sum(again) == 7, "the limit of the endpoint holds for them as well"
 
 
 def open_probes() -> OpenProbes:
