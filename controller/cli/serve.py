@@ -23,6 +23,7 @@ from l2mesh.service.options import (
 
 if TYPE_CHECKING:
     from controller.service.daemon import Daemon
+    from l2mesh.runtime.streams.proxy import Proxy
 
 __all__ = ["identity", "serve"]
 
@@ -62,7 +63,7 @@ def serve(
     world: Path,
     listen: str,
     api: str | None,
-    proxy: str | None,
+    proxy: Proxy | None,
     log_level: str,
     **carrier: Any,
 ) -> None:

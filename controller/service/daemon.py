@@ -24,6 +24,7 @@ from l2mesh.identity import address_of
 from l2mesh.node.effects import CloseStream, Effect, OpenStream, Persist
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.streams.client import Dialler
+from l2mesh.runtime.streams.proxy import Proxy
 from l2mesh.runtime.underlay import Listen
 from l2mesh.service.addresses import source_towards
 from l2mesh.service.api import ApiServer
@@ -47,8 +48,8 @@ class Options(DaemonOptions):
 
     world: Path
     api: Listen | None = None
-    proxy: str | None = None
-    """URL of an HTTP proxy for TLS to planets."""
+    proxy: Proxy | None = None
+    """An HTTP proxy for TLS to planets."""
 
 
 class Daemon:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from l2mesh.runtime.streams.proxy import Proxy
 from l2mesh.runtime.underlay import parse_listen
 from l2mesh.service.options import (
     DEFAULT_WORLD,
@@ -85,7 +86,7 @@ def main(  # noqa: PLR0913 - one for each option
     relay_only: bool,
     no_lan_beacons: bool,
     no_port_mapping: bool,
-    proxy: str | None,
+    proxy: Proxy | None,
     log_level: str,
     **carrier: Any,
 ) -> None:

@@ -21,6 +21,7 @@ import click
 
 from l2mesh.errors import ConfigError
 from l2mesh.runtime.offloads import CHOICES
+from l2mesh.runtime.streams.proxy import Proxy, parse_proxy
 from l2mesh.runtime.workers import MAX_WORKERS, default_workers
 
 __all__ = [
@@ -115,14 +116,15 @@ def proxy_option() -> Callable[[ConfigT], ConfigT]:
         "--proxy",
         metavar="URL",
         callback=_check_proxy,
-        help="HTTP proxy for TLS to planets where UDP is blocked, such as http://192.0.2.5:3128.",
+        help="HTTP proxy for TLS to planets where UDP is blocked: http://[USER:PASSWORD@]HOST:PORT.",
     )
 
 
-def _check_proxy(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{url!r} is no http:// or https:// URL")
-    return url
+def _check_proxy(_: click.Context, __: click.Parameter, url: str | None) -> Proxy | None:
+    try:
+        return None if url is None else parse_proxy(url)
+    except ConfigError as error:
+        raise click.BadParameter(f"{error} ({error.hint})") from error
 
 
 def log_level_option() -> Callable[[ConfigT], ConfigT]:

@@ -32,6 +32,7 @@ from l2mesh.node.effects import (
 from l2mesh.node.node import Node
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.streams.client import Dialler
+from l2mesh.runtime.streams.proxy import Proxy
 from l2mesh.service.addresses import local_addresses, source_towards, to_endpoints
 from l2mesh.service.foundation import DaemonOptions, Foundation
 from l2mesh.service.lansocket import LanSocket, lan_places
@@ -56,8 +57,8 @@ class NodeOptions(DaemonOptions):
     relay_only: bool = False
     lan_beacons: bool = True
     """Announce ourselves on LANs to members, and listen for them; never where `relay_only`."""
-    proxy: str | None = None
-    """URL of an HTTP proxy for TLS to planets."""
+    proxy: Proxy | None = None
+    """An HTTP proxy for TLS to planets."""
     port_mapping: bool = False
     """Whether the router is asked for a port of its own."""
     name: str = ""

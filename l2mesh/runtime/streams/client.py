@@ -6,15 +6,17 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidURI
+from websockets.exceptions import InvalidHandshake
 
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.node.effects import CloseStream, OpenStream
 from l2mesh.runtime.dial import dial
+from l2mesh.runtime.streams import proxy as proxies
 from l2mesh.runtime.streams.link import SETTINGS, Link
+from l2mesh.runtime.streams.proxy import Proxy, ProxyError
 from l2mesh.runtime.streams.registry import Streams
 from l2mesh.wire.endpoint import format_endpoint
 
@@ -27,7 +29,7 @@ HTTPS_PORT: Final = 443
 DIAL_S: Final = 5.0
 MAX_TARGETS: Final = 8
 """Endpoints tried for one planet in a row."""
-_FAILURES: Final = (OSError, TimeoutError, InvalidHandshake, InvalidProxy, InvalidURI)
+_FAILURES: Final = (OSError, TimeoutError, InvalidHandshake, ProxyError)
 
 Told = Callable[[bytes, Endpoint | None], None]
 
@@ -39,10 +41,11 @@ class Dialler:
     more.
     """
 
-    def __init__(self, streams: Streams, on_change: Told, *, proxy: str | None = None) -> None:
+    def __init__(self, streams: Streams, on_change: Told, *, proxy: Proxy | None = None) -> None:
         self._streams = streams
         self._on_change = on_change
         self._proxy = proxy
+        self._complaint = ""
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._planets: dict[Endpoint, bytes] = {}
 
@@ -93,18 +96,29 @@ class Dialler:
                     connection = await self._connect(target)
             except _FAILURES as error:
                 logger.debug("no stream to %s: %s", format_endpoint(target), error)
+                self._complain(error)
             else:
                 logger.info("stream to %s is open", format_endpoint(target))
                 return connection
         return None
 
     async def _connect(self, target: Endpoint) -> ClientConnection:
-        route: dict[str, Any] = {"proxy": self._proxy}
         if self._proxy is None:
-            route["sock"] = await dial(target)
-        return await connect(
-            f"wss://{format_endpoint(target)}{PATH}", ssl=_context(), **route, **SETTINGS
-        )
+            sock = await dial(target)
+        else:
+            sock = await proxies.connect(self._proxy, target)
+        url = f"wss://{format_endpoint(target)}{PATH}"
+        try:
+            return await connect(url, sock=sock, ssl=_context(), proxy=None, **SETTINGS)
+        except BaseException:
+            sock.close()
+            raise
+
+    def _complain(self, error: Exception) -> None:
+        """Say once what the operator has to see to."""
+        if isinstance(error, ProxyError) and str(error) != self._complaint:
+            self._complaint = str(error)
+            logger.warning("no way out: %s%s", error, f"; {error.hint}" if error.hint else "")
 
 
 def _context() -> ssl.SSLContext:

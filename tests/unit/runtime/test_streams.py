@@ -20,6 +20,7 @@ from l2mesh.path.candidate import acceptable
 from l2mesh.runtime.streams import link, server
 from l2mesh.runtime.streams.client import Dialler
 from l2mesh.runtime.streams.door import SideDoor
+from l2mesh.runtime.streams.proxy import Proxy
 from l2mesh.runtime.streams.registry import Streams
 from l2mesh.runtime.streams.server import StreamServer, bind
 from l2mesh.runtime.underlay import Listen
@@ -39,7 +40,7 @@ class End:
 
 
 class Node(End):
-    def __init__(self, *, proxy: str | None = None) -> None:
+    def __init__(self, *, proxy: Proxy | None = None) -> None:
         super().__init__()
         self.changes: asyncio.Queue[Endpoint | None] = asyncio.Queue()
         self.dialler = Dialler(
@@ -107,37 +108,6 @@ async def test_nobody_there_is_told(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, at):
         pass
     assert await Node().open(at) is None
-
-
-@pytest.mark.asyncio
-async def test_proxy_carries_it_on(tmp_path: Path) -> None:
-    asked: list[bytes] = []
-
-    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(4096):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
-    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        asked.append(head.split(b"\r\n")[0])
-        host, _, port = head.split(b" ")[1].decode().rpartition(":")
-        far_reader, far_writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        await asyncio.gather(relay(reader, far_writer), relay(far_reader, writer))
-
-    listening = await asyncio.start_server(proxy, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    async with serving(tmp_path) as (planet, at):
-        node = Node(proxy=url)
-        stream = await node.open(at)
-        assert stream is not None
-        node.streams.send(b"through", stream)
-        assert (await planet.got.get())[0] == b"through"
-        await node.dialler.close()
-    listening.close()
-    assert asked == [f"CONNECT 127.0.0.1:{at.port} HTTP/1.1".encode()]
 
 
 @pytest.mark.asyncio
