@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from l2mesh.cli import capture, change, groups, guard, netcheck, path, ping, program, read
+from l2mesh.cli import capture, change, fdb, groups, guard, netcheck, path, ping, program, read
 from l2mesh.cli.options import anywhere
 from l2mesh.cli.output import output_option
 
@@ -34,6 +34,7 @@ def cli() -> None:
 
 for command in (
     *read.COMMANDS,
+    *fdb.COMMANDS,
     *change.COMMANDS,
     *ping.COMMANDS,
     *path.COMMANDS,

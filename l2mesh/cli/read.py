@@ -1,4 +1,4 @@
-"""Commands that only look: status, networks, peers, fdb, counters."""
+"""Commands that only look: status, networks, peers, counters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from l2mesh.cli.ask import ask, check_network
+from l2mesh.cli.ask import ask
 from l2mesh.cli.output import clean, milliseconds, output_option, show, table
 
 __all__ = ["COMMANDS"]
@@ -42,16 +42,6 @@ def peers(context: click.Context) -> None:
 
 
 @click.command()
-@click.argument("network", metavar="[ID]", required=False)
-@output_option()
-@click.pass_context
-def fdb(context: click.Context, network: str | None) -> None:
-    """Which MAC lives behind which peer, in one network or in all."""
-    answer = ask(context, "fdb", network=None if network is None else check_network(network))
-    show(context, answer, _fdb_lines(answer))
-
-
-@click.command()
 @output_option()
 @click.pass_context
 def counters(context: click.Context) -> None:
@@ -60,7 +50,7 @@ def counters(context: click.Context) -> None:
     show(context, answer, _counter_lines(answer))
 
 
-COMMANDS: Final = (status, networks, peers, fdb, counters)
+COMMANDS: Final = (status, networks, peers, counters)
 
 
 def _status_lines(answer: dict[str, Any]) -> list[str]:
@@ -134,21 +124,6 @@ def _peer_lines(answer: dict[str, Any]) -> list[str]:
     ]
     headings = ("PEER", "NAME", "PATH", "ENDPOINT", "VIA", "RTT", "LOSS", "CIPHER", "SENT", "GOT")
     return table(headings, rows) if rows else ["no peers"]
-
-
-def _fdb_lines(answer: dict[str, Any]) -> list[str]:
-    rows = [
-        (
-            entry["network"],
-            entry["vlan"],
-            entry["mac"],
-            entry["peer"],
-            "static" if entry["static"] else f"{entry['age_s']:.0f} s",
-        )
-        for entry in answer["entries"]
-    ]
-    headings = ("NETWORK", "VLAN", "MAC", "PEER", "AGE")
-    return table(headings, rows) if rows else ["no entries"]
 
 
 def _counter_lines(answer: dict[str, Any]) -> list[str]:

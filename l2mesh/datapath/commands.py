@@ -42,6 +42,7 @@ __all__ = [
     "SetRelay",
     "SetReplication",
     "SetSource",
+    "SetStaticEntries",
     "SetUnderlay",
     "StartCapture",
     "StopCapture",
@@ -242,6 +243,19 @@ class FlushPeer:
 
     network: int
     peer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetStaticEntries:
+    """Replace the operator's static entries of a network: (VLAN, MAC, peer or None for our port).
+
+    The first 1,024 count, and of those about one station the last. They win over what is learned,
+    stay when the peer is flushed or removed, and its frames from elsewhere are dropped as
+    ``static_entry``; what is for a station behind one who is no member is dropped, too.
+    """
+
+    network: int
+    entries: tuple[tuple[int, bytes, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,6 +484,7 @@ Command: TypeAlias = (
     | SetLimits
     | StartCapture
     | StopCapture
+    | SetStaticEntries
     | SetBlocked
     | SetGroups
     | WriteFrame

@@ -33,6 +33,7 @@ class DropReason(enum.StrEnum):
     NOT_A_MEMBER = "not_a_member"
     SOURCE_MAC = "source_mac"  # a MAC that the sender has no right to
     SOURCE_IP = "source_ip"  # an IP address that the sender has no right to
+    STATIC_ENTRY = "static_entry"  # a MAC whose static entry names another place
     ARP_GUARD = "arp_guard"  # malformed, or tells of a MAC or an address of another
     ND_GUARD = "nd_guard"  # the same of neighbour discovery, or hides whether it is such
     RA_GUARD = "ra_guard"  # a router's word without the right `ra`

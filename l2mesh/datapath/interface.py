@@ -48,6 +48,7 @@ from l2mesh.datapath.commands import (
     SetRelay,
     SetReplication,
     SetSource,
+    SetStaticEntries,
     SetUnderlay,
     StartCapture,
     StopCapture,
@@ -145,6 +146,7 @@ __all__ = [
     "SetRelay",
     "SetReplication",
     "SetSource",
+    "SetStaticEntries",
     "SetUnderlay",
     "SourceSeen",
     "SourceStale",
@@ -201,6 +203,8 @@ class FdbEntry(NamedTuple):
     peer: bytes | None
     age: float
     static: bool
+    """It does not age: it is signed, or the operator says so."""
+    signed: bool
 
 
 class Captured(NamedTuple):

@@ -25,6 +25,7 @@ MAX_REMEMBERED: Final = 1024
 _WHAT: Final = {
     DropReason.SOURCE_MAC: "sends from {mac}, a MAC that it has no right to",
     DropReason.SOURCE_IP: "sends from {address}, which is not signed to it",
+    DropReason.STATIC_ENTRY: "sends from {mac}, whose static entry names another place",
     DropReason.ARP_GUARD: "claims {address} or {mac} by ARP without right, or sends malformed ARP",
     DropReason.ND_GUARD: "claims {address} or {mac} by ND without right, or sends malformed ND",
     DropReason.RA_GUARD: "advertises itself as an IPv6 router without the right ra",

@@ -7,9 +7,10 @@ one.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from l2mesh.address import format_network_id
 from l2mesh.crypto import Crypto
@@ -17,7 +18,8 @@ from l2mesh.errors import CryptoError, MalformedPacket, StateError
 from l2mesh.identity import PublicIdentity
 from l2mesh.network.join import JoinMachine
 from l2mesh.network.state import NetworkState
-from l2mesh.node.joined import Joined, Options
+from l2mesh.node.joined import Joined, Options, StaticEntry
+from l2mesh.switch.fdb import MAX_STATIC
 from l2mesh.wire.body import pack, unpack
 
 __all__ = ["PEERS_FILE", "PeersFile", "network_file", "read_network", "write_network"]
@@ -46,6 +48,7 @@ class NetworkFile(msgspec.Struct, frozen=True, kw_only=True):
     default_route: bool = False
     dns: bool = False
     replicate: bool = True
+    static: Annotated[tuple[StaticEntry, ...], Meta(max_length=MAX_STATIC)] = ()
 
 
 class PeersFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +85,7 @@ def write_network(joined: Joined) -> bytes:
             default_route=options.default_route,
             dns=options.dns,
             replicate=options.replicate,
+            static=options.static,
         )
     )
 
@@ -101,6 +105,7 @@ def read_network(data: bytes, crypto: Crypto, fingerprint: bytes) -> Joined:
         default_route=file.default_route,
         dns=file.dns,
         replicate=file.replicate,
+        static=file.static,
     )
     joined = Joined(state, join, options=options, token=file.token)
     if file.controller:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Annotated, Final, NamedTuple
 
+from msgspec import Meta
+
+from l2mesh.address import MAC_BYTES
 from l2mesh.datapath.interface import OpenPort, SetLimits
 from l2mesh.errors import ConfigError
 from l2mesh.network.join import JoinMachine, JoinState, Status
 from l2mesh.network.meeting import Meetings
 from l2mesh.network.state import NetworkState
 from l2mesh.node.effects import ConfigureDevice
+from l2mesh.wire.fields import Fingerprint
 
-__all__ = ["Joined", "Options", "change_option"]
+__all__ = ["MAX_VLAN", "Joined", "Options", "StaticEntry", "change_option"]
 
+MAX_VLAN: Final = 4094
 MAX_INTERFACE_NAME: Final = 15
 """Bytes that Linux takes (IFNAMSIZ less the final zero)."""
+
+
+class StaticEntry(NamedTuple):
+    """A station of which the operator says where it is (``l2mesh fdb``)."""
+
+    vlan: Annotated[int, Meta(ge=0, le=MAX_VLAN)]
+    mac: Annotated[bytes, Meta(min_length=MAC_BYTES, max_length=MAC_BYTES)]
+    peer: Fingerprint | None
+    """Behind which member; None: behind our own port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,8 @@ class Options:
     dns: bool = False
     replicate: bool = True
     """Carry broadcasts of others on, where we have the right ``relay``."""
+    static: tuple[StaticEntry, ...] = ()
+    """Each station once, in the order of VLAN and MAC."""
 
 
 @dataclass(slots=True)
@@ -45,6 +61,8 @@ class Joined:
     port: OpenPort | None = None
     """The port as the engine has it; None while closed."""
     limits: SetLimits | None = None
+    static: tuple[StaticEntry, ...] = ()
+    """Static entries as the engine has them."""
     device: ConfigureDevice | None = None
     """The device as the host has it."""
     device_name: str | None = None

@@ -13,7 +13,7 @@ from typing import Final
 from l2mesh.credential.world import World
 from l2mesh.errors import ConfigError, StateError
 from l2mesh.identity import address_of
-from l2mesh.node import control, explain, show
+from l2mesh.node import control, explain, show, statics
 from l2mesh.node.core import Settings
 from l2mesh.node.culprits import Culprits
 from l2mesh.node.face import ReachableFace
@@ -98,6 +98,18 @@ class Node(ReachableFace):
         """Change a local choice of a network; ConfigError names what is wrong."""
         joined = self.networks_part.require(network)
         joined.options = change_option(joined.options, key, value)
+        self.networks_part.refresh(joined)
+
+    def add_static(self, network: int, vlan: int, mac: bytes, who: str, now: float) -> None:
+        """Say where a station is (``statics``); ConfigError or StateError tells why not."""
+        joined = self.networks_part.require(network)
+        statics.add_static(joined, vlan, mac, who)
+        self.networks_part.refresh(joined)
+
+    def remove_static(self, network: int, vlan: int, mac: bytes, now: float) -> None:
+        """Take that back; StateError if it was not said."""
+        joined = self.networks_part.require(network)
+        statics.remove_static(joined, vlan, mac)
         self.networks_part.refresh(joined)
 
     def device_ready(self, network: int, name: str, now: float) -> None:

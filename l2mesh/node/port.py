@@ -1,4 +1,4 @@
-"""What a joined network is to the engine and to the host: port, limits, members and device.
+"""What a joined network is to engine and host: port, limits, static entries, members, device.
 
 Everything is derived from verified state, and only differences are sent on: calling ``refresh``
 once too often changes nothing.
@@ -18,6 +18,7 @@ from l2mesh.datapath.interface import (
     RemoveMember,
     SetLimits,
     SetMember,
+    SetStaticEntries,
 )
 from l2mesh.node.core import Core
 from l2mesh.node.effects import ConfigureDevice, NetworkChanged, RemoveDevice
@@ -49,6 +50,7 @@ def close(core: Core, joined: Joined) -> None:
     core.emit(ClosePort(joined.network))
     core.emit(RemoveDevice(joined.network))
     joined.port = joined.limits = joined.device = joined.device_name = None
+    joined.static = ()
     core.emit(NetworkChanged(joined.network))
 
 
@@ -80,6 +82,9 @@ def _open(
         core.emit(port)
     if limits != joined.limits:
         core.emit(limits)
+    if joined.options.static != joined.static:
+        joined.static = joined.options.static
+        core.emit(SetStaticEntries(joined.network, joined.static))
     if device != joined.device:
         core.emit(device)
     joined.port, joined.limits, joined.device = port, limits, device

@@ -18,7 +18,7 @@ from l2mesh.credential.world import World
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import L2meshError, StateError
 from l2mesh.node.views import NetworkView
-from l2mesh.service import reach, switch
+from l2mesh.service import fdb, reach, switch
 from l2mesh.service.api import ApiError, Method
 from l2mesh.service.capturing import capture
 from l2mesh.service.tap import check_name
@@ -46,7 +46,7 @@ def method_table(daemon: Daemon) -> dict[str, Method]:
         "status": status,
         "networks": networks,
         "peers": peers,
-        "fdb": fdb,
+        "fdb": fdb.show,
         "counters": counters,
         "ping": ping,
         "path": reach.path,
@@ -56,6 +56,7 @@ def method_table(daemon: Daemon) -> dict[str, Method]:
     }
     writes: dict[str, Call] = {"join": join, "leave": leave, "set": set_options}
     writes["relay_only"] = relay_only
+    writes |= {"fdb_add": fdb.add, "fdb_del": fdb.remove}
     table = {verb: Method(partial(call, daemon)) for verb, call in reads.items()}
     table |= {verb: Method(partial(call, daemon), writes=True) for verb, call in writes.items()}
     table["capture"] = Method(partial(capture, daemon), writes=True, sends=True)
@@ -120,26 +121,6 @@ async def peers(daemon: Daemon, _: Arguments) -> dict[str, Any]:
         for view in daemon.node.peers(daemon.clock())
     ]
     return {"schema": "l2mesh.peers/1", "peers": found}
-
-
-async def fdb(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
-    """Which MAC lives where, in one network or in all."""
-    joined = [view.id for view in daemon.node.networks()]
-    if arguments.get("network") is not None:
-        joined = [_joined(daemon, arguments).id]
-    entries = [
-        {
-            "network": format_network_id(entry.network),
-            "vlan": entry.vlan,
-            "mac": entry.mac.hex(":"),
-            "peer": "local" if entry.peer is None else daemon.node.address(entry.peer).hex(),
-            "age_s": round(entry.age, 1),
-            "static": entry.static,
-        }
-        for network in joined
-        for entry in daemon.engine.fdb(network, daemon.clock())
-    ]
-    return {"schema": "l2mesh.fdb/1", "entries": entries}
 
 
 async def counters(daemon: Daemon, _: Arguments) -> dict[str, Any]:

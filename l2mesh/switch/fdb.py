@@ -1,14 +1,18 @@
 """The forwarding database of one network: (VLAN, MAC) -> where that station was last heard.
 
-An owner is a peer's fingerprint, or None for this node's own port. Signed MACs are static: they
-hold in every VLAN, never age and win over anything learned (section 10). Learned entries are kept
-in the order in which they were last heard, so that ageing looks at the oldest only: look-ups and
-learning take constant time, spread over many, and memory is bounded by the caps.
+An owner is a peer's fingerprint, or None for this node's own port. Signed MACs hold in every VLAN,
+never age and win over anything else (section 10). Static entries (IEEE 802.1Q-2022 clause 8.8.1),
+in which the operator says where a station is, win over anything learned: they stay until they are
+taken back. Learned entries are kept in the order in which they were last heard, so that ageing
+looks at the oldest only: look-ups and learning take constant time, spread over many, and memory is
+bounded by the caps.
 """
 
 import enum
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from l2mesh.switch.ethernet import is_learnable
@@ -19,6 +23,8 @@ MAX_PER_PEER: Final = 1024
 MAX_OWN: Final = 4096
 """Behind this node's own port, so that a flood there leaves room for stations of others."""
 MAX_PER_NETWORK: Final = 8192
+MAX_STATIC: Final = 1024
+"""Static entries of one network; those behind them are ignored."""
 MOVES: Final = 5
 """So often within `DAMPING_S` of its first move a station may move at once; then it has to stay."""
 DAMPING_S: Final = 10.0
@@ -46,7 +52,7 @@ class Learned(enum.Enum):
     DAMPED = enum.auto()
     """It moves to and fro too often and stays, for now, where it is."""
     IGNORED = enum.auto()
-    """A static entry exists, or the address names no single station."""
+    """It is signed or has a static entry, or the address names no single station."""
 
 
 @dataclass(slots=True)
@@ -64,10 +70,20 @@ class Station:
 class Fdb:
     """Stations of one network."""
 
-    __slots__ = ("_counts", "_learned", "_own", "_per_network", "_per_peer", "static")
+    __slots__ = (
+        "_counts",
+        "_learned",
+        "_own",
+        "_per_network",
+        "_per_peer",
+        "signed",
+        "static",
+    )
 
-    static: dict[bytes, Owner]
+    signed: dict[bytes, Owner]
     """Signed MACs and who owns them."""
+    static: dict[tuple[int, bytes], Owner]
+    """Static entries in the order of VLAN and MAC; an owner may be no member at present."""
 
     def __init__(
         self,
@@ -75,6 +91,7 @@ class Fdb:
         per_network: int = MAX_PER_NETWORK,
         own: int = MAX_OWN,
     ) -> None:
+        self.signed = {}
         self.static = {}
         self._learned: OrderedDict[tuple[int, bytes], Station] = OrderedDict()
         self._counts: dict[Owner, int] = {}
@@ -84,7 +101,10 @@ class Fdb:
 
     def lookup(self, vlan: int, mac: bytes, now: float) -> Owner | Nobody:
         """Who owns `mac` in `vlan`, NOBODY if that is not known or too long ago."""
-        owner = self.static.get(mac, NOBODY)
+        owner = self.signed.get(mac, NOBODY)
+        if owner is not NOBODY:
+            return owner
+        owner = self.static.get((vlan, mac), NOBODY)
         if owner is not NOBODY:
             return owner
         station = self._learned.get((vlan, mac))
@@ -94,9 +114,9 @@ class Fdb:
 
     def learn(self, vlan: int, mac: bytes, owner: Owner, now: float) -> Learned:
         """Note that a frame from `mac` came from `owner`."""
-        if mac in self.static or not is_learnable(mac):
-            return Learned.IGNORED
         key = (vlan, mac)
+        if mac in self.signed or key in self.static or not is_learnable(mac):
+            return Learned.IGNORED
         station = self._learned.get(key)
         if station is not None and station.owner == owner and now - station.seen < AGEING_S:
             station.seen = now
@@ -140,11 +160,25 @@ class Fdb:
             return None
         return next(iter(self._learned.values())).seen + AGEING_S
 
-    def set_static(self, mac: bytes, owner: Owner) -> None:
+    def sign(self, mac: bytes, owner: Owner) -> None:
         """Sign `mac` to `owner`; what was learned of it is forgotten."""
-        self.static[mac] = owner
+        self.signed[mac] = owner
         for key in [key for key in self._learned if key[1] == mac]:
             self._forget(key)
+
+    def set_static(self, entries: Iterable[tuple[int, bytes, Owner]]) -> None:
+        """Have these static entries and no others; the last one about a station counts."""
+        first = islice(entries, MAX_STATIC)
+        found = {(vlan, mac): owner for vlan, mac, owner in first if is_learnable(mac)}
+        self.static = {key: found[key] for key in sorted(found)}
+        for key in self.static:
+            if key in self._learned:
+                self._forget(key)
+
+    def is_elsewhere(self, vlan: int, mac: bytes, owner: Owner) -> bool:
+        """Whether a static entry names another place than `owner` for a MAC signed to nobody."""
+        said = self.static.get((vlan, mac), owner)
+        return said != owner and mac not in self.signed
 
     def flush(self, owner: Owner) -> None:
         """Forget what was learned behind `owner`."""

@@ -87,17 +87,17 @@ class Switch:
         self._bridges: tuple[bytes, ...] = ()
         self._is_listed = True
         """Whether the two lists are those of `members`: a roster of thousands comes one by one."""
-        fdb.static[own.mac] = None
+        fdb.signed[own.mac] = None
         self.set_own(own)
 
     def set_own(self, own: Member) -> None:
         """Replace what is signed to this node."""
         if own.mac != self.own.mac:
-            del self.fdb.static[self.own.mac]
+            del self.fdb.signed[self.own.mac]
             # a member may have been refused this MAC while it was ours
             for peer, member in self.members.items():
-                self.fdb.static.setdefault(member.mac, peer)
-            self.fdb.set_static(own.mac, None)
+                self.fdb.signed.setdefault(member.mac, peer)
+            self.fdb.sign(own.mac, None)
         self._addresses.replace(None, self.own.addresses, own.addresses)
         self.own = own
 
@@ -108,7 +108,7 @@ class Switch:
             self._unsign(peer, before.mac)
         self.members[peer] = member
         if member.mac != self.own.mac:
-            self.fdb.set_static(member.mac, peer)
+            self.fdb.sign(member.mac, peer)
         if not member.bridge:
             self.fdb.flush(peer)
         self._addresses.replace(peer, before.addresses if before else (), member.addresses)
@@ -138,6 +138,8 @@ class Switch:
         member = self.own if source is None else self.members[source]
         if not self.guard.is_mac_allowed(frame.source, source, member):
             return DropReason.SOURCE_MAC
+        if self.fdb.is_elsewhere(frame.header.vlan, frame.source, source):
+            return DropReason.STATIC_ENTRY
         return self.guard.judge(frame.inside, source, member)
 
     def is_blocked_from_port(self, frame: Frame) -> bool:
@@ -147,7 +149,7 @@ class Switch:
         """
         if frame.header.vlan not in self.blocked:
             return False
-        return frame.source != self.own.mac or self.fdb.static.get(frame.destination) is None
+        return frame.source != self.own.mac or self.fdb.signed.get(frame.destination) is None
 
     def is_blocked_from_mesh(self, frame: Frame) -> bool:
         """Whether the loop guard keeps a frame off our LAN."""
@@ -167,7 +169,7 @@ class Switch:
             if owner is None:
                 return DropReason.SAME_PORT
             if owner is not NOBODY:
-                return (owner,)
+                return (owner,) if owner in self.members else DropReason.UNKNOWN_UNICAST
             receivers = self._bridges
             if not receivers:
                 return DropReason.UNKNOWN_UNICAST
@@ -195,7 +197,8 @@ class Switch:
             if owner is None:
                 return None
             if owner is not NOBODY:
-                return DropReason.SAME_PORT
+                is_here = owner in self.members
+                return DropReason.SAME_PORT if is_here else DropReason.UNKNOWN_UNICAST
             if not self.own.bridge:
                 return DropReason.UNKNOWN_UNICAST
         elif frame.kind is Class.LINK_LOCAL and not self._carries_reserved(frame, source):
@@ -263,8 +266,8 @@ class Switch:
             self._resolutions.answered(frame.destination, target)
 
     def _unsign(self, peer: bytes, mac: bytes) -> None:
-        if self.fdb.static.get(mac) == peer:
-            del self.fdb.static[mac]
+        if self.fdb.signed.get(mac) == peer:
+            del self.fdb.signed[mac]
 
     def _list(self) -> None:
         self._is_listed = True

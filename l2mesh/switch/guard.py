@@ -56,7 +56,7 @@ class Guard:
 
     def is_mac_allowed(self, mac: bytes, source: Owner, member: Member) -> bool:
         """Whether `source` (None: this node), who is `member`, may send from `mac`, or tell it."""
-        owner = self._fdb.static.get(mac, NOBODY)
+        owner = self._fdb.signed.get(mac, NOBODY)
         if owner is not NOBODY:
             return owner == source
         if self.mode == "strict":

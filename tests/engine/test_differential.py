@@ -64,6 +64,7 @@ from l2mesh.datapath.interface import (
     SetRelay,
     SetReplication,
     SetSource,
+    SetStaticEntries,
     SetUnderlay,
     StartCapture,
     StopCapture,
@@ -352,7 +353,7 @@ class Dice(random.Random):
     def command(self) -> Command:
         network, peer, mac = self.choice(NETWORKS), self.choice(PEERS), self.choice(MACS)
         session, relay = self.choice(SESSIONS), self.choice(RELAYS)
-        match self.randrange(32):
+        match self.randrange(33):
             case 0:
                 mtu = self.of(100, 1500, 1500, 9000)
                 own = self.of(MACS[0], MACS[1], mac)
@@ -414,6 +415,10 @@ class Dice(random.Random):
                 return SetBlocked(network, frozenset(self.sample((0, 7, 9), self.randrange(3))))
             case 27:
                 return WriteFrame(network, self.of(emit_beacon(mac, 7, bytes(16)), self.some(60)))
+            case 32:
+                stations = self.sample([*STATIONS, MACS[5], GROUPS[3], bytes(6)], self.randrange(6))
+                entries = [(self.of(0, 0, 7), mac, self.of(None, *PEERS[:3])) for mac in stations]
+                return SetStaticEntries(network, tuple(entries + entries[:1]))
             case 29 | 30:
                 return self.set_groups(network, peer)
             case 28:

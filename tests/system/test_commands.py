@@ -44,6 +44,7 @@ def test_every_command_of_the_node_answers_in_json_alone(mesh: Mesh, network: st
         ["peers"],
         ["fdb"],
         ["fdb", network],
+        ["fdb", network, "add", "02:00:00:00:00:07", bob],
         ["counters"],
         ["ping", bob, "-c", "1"],
         ["set", network, "broadcast_route=false"],
@@ -113,6 +114,29 @@ def test_commands_of_controller_and_planet_answer_in_json_alone(mesh: Mesh, netw
         assert json.loads(done.stdout)["schema"].startswith("l2mesh.")
 
 
+def test_a_static_entry_is_shown_kept_and_taken_back(mesh: Mesh, network: str) -> None:
+    alice, bob, mac = mesh.nodes["alice"], mesh.node_address("bob"), "02:00:00:00:00:09"
+
+    def kinds() -> list[tuple[str, int, str]]:
+        entries = alice.cli("fdb", network)["entries"]
+        return [(one["kind"], one["vlan"], one["peer"]) for one in entries if one["mac"] == mac]
+
+    alice.cli("fdb", network, "add", mac, bob, "--vlan", "7")
+    alice.cli("fdb", network, "add", mac, "local")
+    assert kinds() == [("static", 0, "local"), ("static", 7, bob)]
+    alice.cli("fdb", network, "del", mac)
+    assert kinds() == [("static", 7, bob)]
+    for words, code in (
+        (["add", mac, "nobody"], 5),
+        (["del", mac], 5),
+        (["add", "ff:ff:ff:ff:ff:ff", bob], 2),
+        (["add", alice.cli("networks")["networks"][0]["mac"], bob], 2),
+    ):
+        done = alice.cli_raw("fdb", network, *words)
+        assert (done.returncode, done.stdout) == (code, ""), words
+    assert kinds() == [("static", 7, bob)]
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -127,6 +151,8 @@ def test_commands_of_controller_and_planet_answer_in_json_alone(mesh: Mesh, netw
         (["status", "-o", "yaml"], 2),
         (["leave", ABSENT], 5),
         (["fdb", ABSENT], 5),
+        (["fdb", ABSENT, "add", "02:00:00:00:00:07", "local"], 5),
+        (["fdb", ABSENT, "add", "02:00:00:00:00:07"], 2),
         (["set", ABSENT, "bridge=br0"], 5),
         (["ping", "nobody", "-c", "1"], 5),
     ],

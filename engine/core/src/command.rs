@@ -10,6 +10,7 @@ use crate::aead::KeyMaterial;
 use crate::broadcaster::{Signer, Target};
 use crate::capture::Sides;
 use crate::endpoint::{Endpoint, Path};
+use crate::fdb::StaticEntry;
 use crate::groups::Wanted;
 use crate::limits::Limits;
 use crate::peers::Fingerprint;
@@ -122,6 +123,10 @@ pub enum Command {
     },
     StopCapture {
         network: u64,
+    },
+    SetStaticEntries {
+        network: u64,
+        entries: Vec<StaticEntry>,
     },
     SetBlocked {
         network: u64,

@@ -62,6 +62,8 @@ reasons! {
     SourceMac = "source_mac",
     /// An IP address that the sender has no right to.
     SourceIp = "source_ip",
+    /// A MAC whose static entry names another place.
+    StaticEntry = "static_entry",
     /// ARP that is malformed, or tells of a MAC or an address of another.
     ArpGuard = "arp_guard",
     /// The same of neighbour discovery, or what hides whether it is such.

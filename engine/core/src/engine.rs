@@ -283,6 +283,9 @@ impl Engine {
                 ports.remove_member(network, &peer, peers, now, journal);
             }
             Command::FlushPeer { network, peer } => ports.flush_peer(network, peer, peers),
+            Command::SetStaticEntries { network, entries } => {
+                ports.set_static_entries(network, &entries, peers);
+            }
             Command::SetBlocked { network, vlans } => ports.set_blocked(network, vlans),
             Command::SetGroups { network, peer, wanted } => {
                 ports.set_groups(network, peer, wanted, peers);

@@ -1,23 +1,48 @@
 //! The forwarding database of one network: (VLAN, MAC) to where that station was last heard.
 //!
-//! Signed MACs are static: they hold in every VLAN, never age and win over anything learned
-//! (section 10). Learned entries are linked in the order in which they were last heard, so that
-//! ageing looks at the oldest only; look-ups and learning take constant time.
+//! Signed MACs hold in every VLAN, never age and win over anything else (section 10). Static entries
+//! (IEEE 802.1Q-2022 clause 8.8.1), in which the operator says where a station is, win over anything
+//! learned: they stay until they are taken back. Learned entries are linked in the order in which
+//! they were last heard, so that ageing looks at the oldest only; look-ups and learning take
+//! constant time.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::ethernet::{Mac, is_learnable};
-use crate::peers::PeerId;
+use crate::peers::{Fingerprint, PeerId};
 
 /// IEEE 802.1Q-2022 table 8-6 recommends it.
 pub const AGEING_S: f64 = 300.0;
 /// So often within `DAMPING_S` of its first move a station may move at once; then it has to stay.
 const MOVES: u32 = 5;
 const DAMPING_S: f64 = 10.0;
+/// Static entries of one network; those behind them are ignored.
+const MAX_STATIC: usize = 1024;
 
 /// A peer, or this node's own port.
 pub type Owner = Option<PeerId>;
+
+/// What is known of a station.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is there.
+    Behind(Owner),
+    /// Its static entry names a peer who is no member at present.
+    Absent,
+    /// Nothing, or it was heard too long ago.
+    Unknown,
+}
+
+/// What the operator says of a station: VLAN, MAC, and behind which peer, or our own port, it is.
+pub type StaticEntry = (u16, Mac, Option<Fingerprint>);
+
+/// A static entry; `owner` is `None` while its peer is no member.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    peer: Option<Fingerprint>,
+    owner: Option<Owner>,
+}
 
 /// What `Fdb::learn` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +57,7 @@ pub enum Learned {
     Full,
     /// It moves to and fro too often and stays, for now, where it is.
     Damped,
-    /// A static entry exists, or the address names no single station.
+    /// It is signed or has a static entry, or the address names no single station.
     Ignored,
 }
 
@@ -57,6 +82,8 @@ pub struct Fdb {
     signed: HashMap<Mac, Owner>,
     /// Signed MACs in the order in which they were signed first.
     order: Vec<Mac>,
+    /// Static entries.
+    said: BTreeMap<(u16, Mac), Said>,
     places: HashMap<(u16, Mac), u32>,
     stations: Vec<Station>,
     free: Vec<u32>,
@@ -75,6 +102,7 @@ impl Fdb {
         Self {
             signed: HashMap::new(),
             order: Vec::new(),
+            said: BTreeMap::new(),
             places: HashMap::new(),
             stations: Vec::new(),
             free: Vec::new(),
@@ -93,19 +121,26 @@ impl Fdb {
         self.signed.get(&mac).copied()
     }
 
-    /// Who owns `mac` in `vlan`, `None` if that is not known or too long ago.
+    /// Where `mac` is in `vlan`.
     #[must_use]
-    pub fn lookup(&self, vlan: u16, mac: Mac, now: f64) -> Option<Owner> {
+    pub fn lookup(&self, vlan: u16, mac: Mac, now: f64) -> Place {
         if let Some(owner) = self.signed_to(mac) {
-            return Some(owner);
+            return Place::Behind(owner);
         }
-        let station = self.stations[*self.places.get(&(vlan, mac))? as usize];
-        (now - station.seen < AGEING_S).then_some(station.owner)
+        if let Some(said) = self.said.get(&(vlan, mac)) {
+            return said.owner.map_or(Place::Absent, Place::Behind);
+        }
+        let station = self.places.get(&(vlan, mac)).map(|&place| &self.stations[place as usize]);
+        match station {
+            Some(station) if now - station.seen < AGEING_S => Place::Behind(station.owner),
+            _ => Place::Unknown,
+        }
     }
 
     /// Note that a frame from `mac` came from `owner`.
     pub fn learn(&mut self, vlan: u16, mac: Mac, owner: Owner, now: f64) -> Learned {
-        if !is_learnable(mac) || self.signed.contains_key(&mac) {
+        let is_said = self.signed.contains_key(&mac) || self.said.contains_key(&(vlan, mac));
+        if is_said || !is_learnable(mac) {
             return Learned::Ignored;
         }
         if let Some(&place) = self.places.get(&(vlan, mac)) {
@@ -200,6 +235,46 @@ impl Fdb {
         }
     }
 
+    /// Have these static entries and no others; the last one about a station counts. `find` names
+    /// the members.
+    pub fn set_static(
+        &mut self,
+        entries: &[StaticEntry],
+        find: impl Fn(&Fingerprint) -> Option<PeerId>,
+    ) {
+        self.said.clear();
+        for &(vlan, mac, peer) in entries.iter().take(MAX_STATIC) {
+            if is_learnable(mac) {
+                let owner = peer.map_or(Some(None), |name| find(&name).map(Some));
+                self.said.insert((vlan, mac), Said { peer, owner });
+                if let Some(&place) = self.places.get(&(vlan, mac)) {
+                    self.forget(place);
+                }
+            }
+        }
+    }
+
+    /// A peer has become a member, with this number, or is none any more.
+    pub fn set_presence(&mut self, peer: &Fingerprint, id: Option<PeerId>) {
+        for said in self.said.values_mut().filter(|said| said.peer.as_ref() == Some(peer)) {
+            said.owner = id.map(Some);
+        }
+    }
+
+    /// Whether a static entry names another place than `owner` for a MAC signed to nobody.
+    #[must_use]
+    pub fn is_elsewhere(&self, vlan: u16, mac: Mac, owner: Owner) -> bool {
+        let said = self.said.get(&(vlan, mac));
+        said.is_some_and(|said| said.owner != Some(owner)) && !self.signed.contains_key(&mac)
+    }
+
+    /// Static entries of MACs that are signed to nobody, and the members behind whom they are, in
+    /// the order of VLAN and MAC.
+    pub fn all_static(&self) -> impl Iterator<Item = (StaticEntry, Option<Owner>)> + '_ {
+        let unsigned = self.said.iter().filter(|((_, mac), _)| !self.signed.contains_key(mac));
+        unsigned.map(|(&(vlan, mac), said)| ((vlan, mac, said.peer), said.owner))
+    }
+
     /// Forget what was learned behind `owner`.
     pub fn flush(&mut self, owner: Owner) {
         if self.counts.contains_key(&owner) {
@@ -288,10 +363,33 @@ mod tests {
         let mut fdb = Fdb::new(4, 8, 8);
         assert_eq!(fdb.learn(7, mac(1), None, 0.0), Learned::New);
         fdb.sign(mac(1), Some(PeerId(3)));
-        assert_eq!(fdb.lookup(9, mac(1), 0.0), Some(Some(PeerId(3))));
+        assert_eq!(fdb.lookup(9, mac(1), 0.0), Place::Behind(Some(PeerId(3))));
         assert_eq!(fdb.learn(7, mac(1), None, 0.0), Learned::Ignored);
         fdb.unsign(mac(1));
-        assert_eq!(fdb.lookup(7, mac(1), 0.0), None);
+        assert_eq!(fdb.lookup(7, mac(1), 0.0), Place::Unknown);
+    }
+
+    #[test]
+    fn static_entries_win_over_what_is_learned_and_stay() {
+        let mut fdb = Fdb::new(4, 8, 8);
+        assert_eq!(fdb.learn(7, mac(1), None, 0.0), Learned::New);
+        fdb.set_static(&[(7, mac(1), Some([3; 32])), (7, mac(2), None), (7, [1; 6], None)], |_| {
+            Some(PeerId(3))
+        });
+        assert_eq!(fdb.all_static().count(), 2, "a group is no station");
+        assert_eq!(fdb.learned(0.0).count(), 0);
+        assert_eq!(fdb.learn(7, mac(1), None, 0.0), Learned::Ignored);
+        assert_eq!(fdb.learn(8, mac(1), None, 0.0), Learned::New, "in another VLAN");
+        fdb.flush(Some(PeerId(3)));
+        assert_eq!(fdb.lookup(7, mac(1), 999.0), Place::Behind(Some(PeerId(3))));
+        assert!(fdb.is_elsewhere(7, mac(1), None) && !fdb.is_elsewhere(7, mac(2), None));
+        fdb.set_presence(&[3; 32], None);
+        assert_eq!(fdb.lookup(7, mac(1), 0.0), Place::Absent);
+        assert!(fdb.is_elsewhere(7, mac(1), Some(PeerId(3))));
+        fdb.sign(mac(1), None);
+        assert!(!fdb.is_elsewhere(7, mac(1), None));
+        fdb.set_static(&[], |_| None);
+        assert_eq!(fdb.lookup(7, mac(2), 0.0), Place::Unknown);
     }
 
     #[test]
@@ -353,7 +451,8 @@ mod tests {
                     prop_assert_eq!(fdb.learn(5, mac(number), owner, now), expected);
                 }
                 for number in 0..6 {
-                    prop_assert_eq!(fdb.lookup(5, mac(number), now), model.get(&mac(number)).map(|one| one.0));
+                    let expected = model.get(&mac(number)).map_or(Place::Unknown, |one| Place::Behind(one.0));
+                    prop_assert_eq!(fdb.lookup(5, mac(number), now), expected);
                 }
                 let ages: Vec<f64> = fdb.learned(now).map(|one| one.3).collect();
                 prop_assert_eq!(ages.len(), model.len());

@@ -13,7 +13,7 @@ use crate::addresses::Addresses;
 use crate::claims::Claims;
 use crate::drops::DropReason;
 use crate::ethernet::{Class, Frame, HEADER_BYTES, Mac, classify, is_mac_control};
-use crate::fdb::{Fdb, Owner};
+use crate::fdb::{Fdb, Owner, Place};
 use crate::groups::{Groups, Segment, group_of, is_for_all};
 use crate::inside::{Inside, Kind};
 use crate::limits::{Bpdu, GuardMode, Limits, StormLimits};
@@ -214,6 +214,9 @@ impl Switch {
         if !judge.is_mac_allowed(frame.source) {
             return Err(DropReason::SourceMac);
         }
+        if fdb.is_elsewhere(frame.vlan, frame.source, source) {
+            return Err(DropReason::StaticEntry);
+        }
         judge.judge(&inside)?;
         if let Some((slot, who)) = slot {
             self.vetted[slot] = who;
@@ -251,10 +254,13 @@ impl Switch {
         let &Parts { frame, class, .. } = parts;
         if class == Class::Unicast {
             match self.fdb.lookup(frame.vlan, frame.destination, now) {
-                Some(None) => return Err(DropReason::SamePort),
-                Some(Some(peer)) => return Ok(Receivers::One(peer)),
-                None if self.bridges.is_empty() => return Err(DropReason::UnknownUnicast),
-                None => {}
+                Place::Behind(None) => return Err(DropReason::SamePort),
+                Place::Behind(Some(peer)) => return Ok(Receivers::One(peer)),
+                Place::Absent => return Err(DropReason::UnknownUnicast),
+                Place::Unknown if self.bridges.is_empty() => {
+                    return Err(DropReason::UnknownUnicast);
+                }
+                Place::Unknown => {}
             }
         }
         self.keep_link_local(parts, None)?;
@@ -286,10 +292,11 @@ impl Switch {
         if class == Class::Unicast {
             self.note_answer(parts);
             match self.fdb.lookup(frame.vlan, frame.destination, now) {
-                Some(None) => return Ok(true),
-                Some(Some(_)) => return Err(DropReason::SamePort),
-                None if !self.own.bridge => return Err(DropReason::UnknownUnicast),
-                None => {}
+                Place::Behind(None) => return Ok(true),
+                Place::Behind(Some(_)) => return Err(DropReason::SamePort),
+                Place::Absent => return Err(DropReason::UnknownUnicast),
+                Place::Unknown if !self.own.bridge => return Err(DropReason::UnknownUnicast),
+                Place::Unknown => {}
             }
         }
         self.keep_link_local(parts, Some(source))?;

@@ -6,7 +6,7 @@ use crate::broadcaster::Outgoing;
 use crate::command::PortOffloads;
 use crate::drops::DropReason;
 use crate::ethernet::Mac;
-use crate::fdb::{Fdb, Owner};
+use crate::fdb::{Fdb, Owner, StaticEntry};
 use crate::forward::Switch;
 use crate::groups::Wanted;
 use crate::held::HeldFrames;
@@ -60,8 +60,10 @@ pub struct FdbEntry {
     pub peer: Option<Fingerprint>,
     /// Seconds since it was heard.
     pub age: f64,
-    /// Signed, not learned.
+    /// Signed, or said by the operator.
     pub is_static: bool,
+    /// Signed.
+    pub is_signed: bool,
 }
 
 /// All open ports, and the commands about them.
@@ -131,6 +133,7 @@ impl Ports {
             peers[id].memberships += 1;
         }
         port.switch.set_member(id, member);
+        port.switch.fdb.set_presence(&fingerprint, Some(id));
     }
 
     /// Forget a member; frames that wait for it are dropped.
@@ -147,6 +150,7 @@ impl Ports {
         };
         if port.switch.is_member(id) {
             port.switch.remove_member(id);
+            port.switch.fdb.set_presence(fingerprint, None);
             port.sources.remove(fingerprint);
             part(peers, id, network, DropReason::NotAMember, now, journal);
         }
@@ -188,6 +192,15 @@ impl Ports {
         }
     }
 
+    /// Replace the operator's static entries.
+    pub fn set_static_entries(&mut self, network: u64, entries: &[StaticEntry], peers: &Peers) {
+        if let Some(Port { switch, .. }) = self.table.get_mut(&network) {
+            let present: HashMap<_, _> =
+                switch.members().iter().map(|&id| (peers[id].fingerprint, id)).collect();
+            switch.fdb.set_static(entries, |name| present.get(name).copied());
+        }
+    }
+
     /// Replace the set of blocked VLANs.
     pub fn set_blocked(&mut self, network: u64, vlans: HashSet<u16>) {
         if let Some(port) = self.table.get_mut(&network) {
@@ -211,8 +224,12 @@ impl Ports {
         let is_distant =
             |owner: Owner| owner.is_some_and(|id| !neighbours.contains(&peers[id].fingerprint));
         let signed = fdb.all_signed().filter(|one| is_distant(one.1)).map(|one| one.0);
+        let said = fdb
+            .all_static()
+            .filter(|((of, ..), owner)| *of == vlan && owner.is_some_and(is_distant));
         let learned = fdb.learned(now).filter(|one| one.0 == vlan && is_distant(one.2));
-        signed.chain(learned.map(|one| one.1)).take(MOST_NOTICES).collect()
+        let behind = said.map(|((_, mac, _), _)| mac).chain(learned.map(|one| one.1));
+        signed.chain(behind).take(MOST_NOTICES).collect()
     }
 
     /// Age the tables.
@@ -226,7 +243,7 @@ impl Ports {
         self.table.values().filter_map(|port| port.switch.fdb.next_expiry()).reduce(f64::min)
     }
 
-    /// The forwarding database of a network, static entries first.
+    /// The forwarding database of a network: signed MACs, static entries, and what was learned.
     #[must_use]
     pub fn fdb(&self, network: u64, peers: &Peers, now: f64) -> Vec<FdbEntry> {
         let Some(port) = self.table.get(&network) else { return Vec::new() };
@@ -238,6 +255,15 @@ impl Ports {
             peer: name(owner),
             age: 0.0,
             is_static: true,
+            is_signed: true,
+        });
+        let said = fdb.all_static().map(|((vlan, mac, peer), _)| FdbEntry {
+            vlan,
+            mac,
+            peer,
+            age: 0.0,
+            is_static: true,
+            is_signed: false,
         });
         let learned = fdb.learned(now).map(|(vlan, mac, owner, age)| FdbEntry {
             vlan,
@@ -245,8 +271,9 @@ impl Ports {
             peer: name(owner),
             age,
             is_static: false,
+            is_signed: false,
         });
-        signed.chain(learned).collect()
+        signed.chain(said).chain(learned).collect()
     }
 }
 

@@ -153,6 +153,7 @@ fn is_offence(reason: DropReason) -> bool {
         reason,
         DropReason::SourceMac
             | DropReason::SourceIp
+            | DropReason::StaticEntry
             | DropReason::ArpGuard
             | DropReason::NdGuard
             | DropReason::RaGuard

@@ -8,6 +8,7 @@ use l2mesh_core::broadcaster::{Signer, Target};
 use l2mesh_core::capture::Sides;
 use l2mesh_core::command::{Command, PortOffloads};
 use l2mesh_core::endpoint::Path;
+use l2mesh_core::fdb::StaticEntry;
 use l2mesh_core::groups::{Segment, Wanted};
 use l2mesh_core::limits::{Bpdu, GuardMode, Limits};
 use l2mesh_core::peers::Fingerprint;
@@ -130,6 +131,9 @@ fn read_port_command(kind: &str, from: &Bound<'_, PyAny>) -> PyResult<Command> {
             Command::StartCapture { network, sides, snap: field("snap")?.extract()? }
         }
         "StopCapture" => Command::StopCapture { network },
+        "SetStaticEntries" => {
+            Command::SetStaticEntries { network, entries: static_entries(&field("entries")?)? }
+        }
         "SetBlocked" => Command::SetBlocked { network, vlans: vlans(&field("vlans")?)? },
         "SetGroups" => Command::SetGroups {
             network,
@@ -183,6 +187,16 @@ fn read_member(from: &Bound<'_, PyAny>) -> PyResult<Member> {
         ra: right("ra")?,
         addresses,
     })
+}
+
+fn static_entries(from: &Bound<'_, PyAny>) -> PyResult<Vec<StaticEntry>> {
+    let mut entries = Vec::new();
+    for one in from.try_iter()? {
+        let (vlan, mac, peer): (u16, Bound<'_, PyAny>, Bound<'_, PyAny>) = one?.extract()?;
+        let peer = if peer.is_none() { None } else { Some(sized(&peer, "entries")?) };
+        entries.push((vlan, sized(&mac, "entries")?, peer));
+    }
+    Ok(entries)
 }
 
 fn read_wanted(from: &Bound<'_, PyAny>) -> PyResult<Wanted> {

@@ -117,7 +117,7 @@ pub(crate) fn make_fdb_entry<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let peer = from.peer.as_ref().map(|peer| PyBytes::new(py, peer));
     let mac = PyBytes::new(py, &from.mac);
-    let fields = (network, from.vlan, mac, peer, from.age, from.is_static);
+    let fields = (network, from.vlan, mac, peer, from.age, from.is_static, from.is_signed);
     classes(py)?.fdb_entry.bind(py).call1(fields)
 }
 

@@ -134,6 +134,7 @@ class ReferenceEngine:
             interface.FlushPeer: ports.flush_peer,
             interface.SetLimits: ports.set_limits,
             interface.SetBlocked: ports.set_blocked,
+            interface.SetStaticEntries: ports.set_static_entries,
             interface.SetGroups: ports.set_groups,
             interface.WriteFrame: self._switching.write,
             interface.AnnounceStations: self._switching.announce,

@@ -18,6 +18,7 @@ from l2mesh.datapath.interface import (
     SetLimits,
     SetMember,
     SetPortOffloads,
+    SetStaticEntries,
 )
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.datapath.reference.broadcasts import Outgoing, Source
@@ -77,13 +78,13 @@ class Port:
         """Make the express tables anew."""
         own = self.switch.own.mac
         self.vetted.clear()
-        signed = [(mac, owner) for mac, owner in self.switch.fdb.static.items() if owner]
+        signed = [(mac, owner) for mac, owner in self.switch.fdb.signed.items() if owner]
         self.outward = {mac + own: self.peers[owner] for mac, owner in signed}
         self.inward = {own + mac: self.peers[owner] for mac, owner in signed}
 
     def refresh_mac(self, mac: bytes) -> None:
         """Bring the express tables up to date about one MAC that is, or was, signed to somebody."""
-        own, owner = self.switch.own.mac, self.switch.fdb.static.get(mac)
+        own, owner = self.switch.own.mac, self.switch.fdb.signed.get(mac)
         if owner:
             self.outward[mac + own] = self.inward[own + mac] = self.peers[owner]
         else:
@@ -172,6 +173,12 @@ class Ports:
         if port is not None:
             port.switch.fdb.flush(command.peer)
 
+    def set_static_entries(self, command: SetStaticEntries, now: float) -> None:
+        """Replace the static entries."""
+        port = self.table.get(command.network)
+        if port is not None:
+            port.switch.fdb.set_static(command.entries)
+
     def set_blocked(self, command: SetBlocked, now: float) -> None:
         """Replace the set of blocked VLANs."""
         port = self.table.get(command.network)
@@ -204,14 +211,18 @@ class Ports:
         return min((one for one in expiries if one is not None), default=None)
 
     def fdb(self, network: int, now: float) -> Iterator[FdbEntry]:
-        """Static entries first."""
+        """Signed MACs, then static entries, then what was learned."""
         port = self.table.get(network)
         if port is None:
             return
-        for mac, owner in port.switch.fdb.static.items():
-            yield FdbEntry(network, 0, mac, owner, 0.0, True)
-        for vlan, mac, station in port.switch.fdb.learned(now):
-            yield FdbEntry(network, vlan, mac, station.owner, now - station.seen, False)
+        fdb = port.switch.fdb
+        for mac, owner in fdb.signed.items():
+            yield FdbEntry(network, 0, mac, owner, 0.0, True, True)
+        for (vlan, mac), owner in fdb.static.items():
+            if mac not in fdb.signed:
+                yield FdbEntry(network, vlan, mac, owner, 0.0, True, False)
+        for vlan, mac, station in fdb.learned(now):
+            yield FdbEntry(network, vlan, mac, station.owner, now - station.seen, False, False)
 
     def _part(self, peer: Peer, network: int, reason: DropReason, now: float) -> None:
         self._held.drop(peer, network, reason, now)

@@ -56,6 +56,7 @@ _OFFENCES: Final = frozenset(
     {
         DropReason.SOURCE_MAC,
         DropReason.SOURCE_IP,
+        DropReason.STATIC_ENTRY,
         DropReason.ARP_GUARD,
         DropReason.ND_GUARD,
         DropReason.RA_GUARD,
@@ -381,7 +382,12 @@ class Switching:
             return
         absent = {None, *command.neighbours}
         fdb = port.switch.fdb
-        stations = [mac for mac, owner in fdb.static.items() if owner not in absent]
+        stations = [mac for mac, owner in fdb.signed.items() if owner not in absent]
+        stations += [
+            mac
+            for (vlan, mac), owner in fdb.static.items()
+            if vlan == command.vlan and owner in port.peers and owner not in absent
+        ]
         stations += [
             mac
             for vlan, mac, station in fdb.learned(now)

@@ -180,6 +180,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "networks": {"schema": "l2mesh.networks/1", "networks": [NETWORK_ENTRY]},
     "peers": {"schema": "l2mesh.peers/1", "peers": [PEER]},
     "fdb": {"schema": "l2mesh.fdb/1", "entries": [ENTRY]},
+    "fdb_add": {"schema": "l2mesh.fdb/1", "entries": [ENTRY]},
+    "fdb_del": {"schema": "l2mesh.fdb/1", "entries": []},
     "counters": {"schema": "l2mesh.counters/1", "counters": {"a": 1}, "drops": {"replay": 2}},
     "join": {"schema": "l2mesh.join/1", **NETWORK_ENTRY},
     "leave": {"schema": "l2mesh.leave/1", "id": NETWORK},
@@ -215,6 +217,8 @@ COMMANDS = [
     ["networks"],
     ["peers"],
     ["fdb", NETWORK],
+    ["fdb", NETWORK, "add", "02:00:00:00:00:07", "bob", "--vlan", "7"],
+    ["fdb", NETWORK, "del", "02:00:00:00:00:07"],
     ["counters"],
     ["join", NETWORK],
     ["leave", NETWORK],
@@ -292,7 +296,7 @@ def test_every_command_speaks_json(
     assert document["schema"] == f"l2mesh.{command[0]}/1"
     assert err == ""
     assert out.isascii() and "\x1b" not in out
-    assert daemon.requests[0]["verb"] == command[0]
+    assert daemon.requests[0]["verb"].split("_")[0] == command[0]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
@@ -380,6 +384,12 @@ def test_daemon_that_dies_is_status_3(daemon: FakeDaemon, raw: bytes) -> None:
         (["join", "l2mesh:a b"], "the join string is damaged"),
         (["leave", "89e92ceee5000000"], "000000 is not a network"),
         (["fdb", "x"], "not a network ID"),
+        (["fdb", NETWORK, "add"], "add needs other arguments"),
+        (["fdb", NETWORK, "add", "02:00:00:00:00:07"], "add needs other arguments"),
+        (["fdb", NETWORK, "del", "02:00:00:00:00:07", "bob"], "del needs other arguments"),
+        (["fdb", NETWORK, "add", "02:00", "bob"], "'02:00' is not a MAC"),
+        (["fdb", NETWORK, "add", "02:00:00:00:00:07", "bob", "--vlan", "4095"], "--vlan"),
+        (["fdb", NETWORK, "drop"], "'drop' is not one of"),
         (["set", NETWORK, "bridge"], "'bridge' is no KEY=VALUE"),
         (["set", NETWORK], "Missing argument"),
         (["set", NETWORK, "bridge=a", "bridge=b"], "bridge is given twice"),
@@ -396,6 +406,19 @@ def test_wrong_usage_is_found_before_the_daemon_is_asked(
     assert out == ""
     assert err.startswith("error: ") and message in err and "hint: " in err
     assert daemon.requests == []
+
+
+def test_fdb_passes_static_entries_on(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["fdb", NETWORK, "add", "02-00-00-00-00-0A", "bob", "--vlan", "7"])
+    main(["fdb", NETWORK, "del", "02:00:00:00:00:0a"])
+    station = {"network": NETWORK, "mac": "02:00:00:00:00:0a"}
+    assert daemon.requests == [
+        {"verb": "fdb_add", "arguments": {**station, "vlan": 7, "peer": "bob"}},
+        {"verb": "fdb_del", "arguments": {**station, "vlan": 0, "peer": None}},
+    ]
+    assert "no entries" in capsys.readouterr().out
 
 
 def test_join_passes_everything_on(daemon: FakeDaemon) -> None:

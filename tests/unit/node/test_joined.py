@@ -7,7 +7,7 @@ import pytest
 from l2mesh.errors import ConfigError, MalformedPacket, StateError
 from l2mesh.network.join import JoinMachine, JoinState, Status
 from l2mesh.node.files import read_network, write_network
-from l2mesh.node.joined import Joined, Options, change_option
+from l2mesh.node.joined import Joined, Options, StaticEntry, change_option
 from l2mesh.wire.body import pack_value, unpack_value
 from tests.unit.network.authority import Authority
 
@@ -22,7 +22,8 @@ def joined_network(authority: Authority) -> tuple[Joined, bytes]:
     state.roster.revision = 9
     join = JoinMachine(authority.network, authority.crypto)
     join.controller_known()
-    options = Options(device="mesh0", bridge="br0", broadcast_route=True)
+    static = (StaticEntry(0, b"\2" + bytes(5), None), StaticEntry(7, b"\2" * 6, bytes(32)))
+    options = Options(device="mesh0", bridge="br0", broadcast_route=True, static=static)
     return Joined(state, join, options=options, token=b"t" * 32), member.fingerprint
 
 

@@ -80,6 +80,16 @@ class FakeNode:
             raise ConfigError("no setting 'colour'")
         self.calls.append(("set", network, key, value))
 
+    def add_static(self, network: int, vlan: int, mac: bytes, who: str, now: float) -> None:
+        if who == "nobody":
+            raise StateError("no member is called 'nobody'")
+        self.calls.append(("add_static", network, vlan, mac, who))
+
+    def remove_static(self, network: int, vlan: int, mac: bytes, now: float) -> None:
+        if vlan == 9:
+            raise StateError("no static entry in VLAN 9")
+        self.calls.append(("remove_static", network, vlan, mac))
+
     def ping(self, who: str, now: float) -> int:
         if self.ping_errors:
             raise self.ping_errors.pop(0)
@@ -148,6 +158,8 @@ def test_changes_and_a_look_into_frames_need_the_right_to(daemon: FakeDaemon) ->
     table = method_table(daemon)  # type: ignore[arg-type]
     assert {verb for verb, method in table.items() if method.writes} == {
         "capture",
+        "fdb_add",
+        "fdb_del",
         "join",
         "leave",
         "relay_only",
@@ -187,8 +199,8 @@ async def test_documents_speak_the_words_of_the_contract(daemon: FakeDaemon) -> 
 async def test_fdb_names_peers_by_address(daemon: FakeDaemon) -> None:
     daemon.node.views = [VIEW]
     daemon.engine.fdb = lambda network, now: [  # type: ignore[method-assign]
-        FdbEntry(network, 5, b"\x02" + bytes(5), b"\x22" * 32, 1.26, static=False),
-        FdbEntry(network, 0, b"\x02" + bytes(5), None, 0.0, static=True),
+        FdbEntry(network, 5, b"\x02" + bytes(5), b"\x22" * 32, 1.26, static=False, signed=False),
+        FdbEntry(network, 0, b"\x02" + bytes(5), None, 0.0, static=True, signed=True),
     ]
     far, near = (await daemon.ask("fdb", network=ID))["entries"]
     assert far == {
@@ -198,11 +210,51 @@ async def test_fdb_names_peers_by_address(daemon: FakeDaemon) -> None:
         "peer": "2222222222",
         "age_s": 1.3,
         "static": False,
+        "kind": "learned",
     }
-    assert (near["peer"], near["static"]) == ("local", True)
+    assert (near["peer"], near["static"], near["kind"]) == ("local", True, "signed")
     with pytest.raises(ApiError) as caught:
         await daemon.ask("fdb", network="89e92ceee5000002")
     assert caught.value.code == "not_found"
+
+
+@pytest.mark.asyncio
+async def test_static_entries_are_passed_on_and_shown(daemon: FakeDaemon) -> None:
+    daemon.node.views = [VIEW]
+    mac = b"\x02" + bytes(5)
+    daemon.engine.fdb = lambda network, now: [  # type: ignore[method-assign]
+        FdbEntry(network, 7, mac, b"\x22" * 32, 0.0, static=True, signed=False)
+    ]
+    station = {"network": ID, "mac": "02:00:00:00:00:00", "vlan": 7}
+    (entry,) = (await daemon.ask("fdb_add", **station, peer="bob"))["entries"]
+    assert (entry["peer"], entry["kind"]) == ("2222222222", "static")
+    await daemon.ask("fdb_del", **station)
+    assert daemon.node.calls == [
+        ("add_static", NETWORK, 7, mac, "bob"),
+        ("remove_static", NETWORK, 7, mac),
+    ]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("verb", "wrong", "code"),
+    [
+        ("fdb_add", {"peer": "nobody"}, "not_found"),
+        ("fdb_add", {"peer": 5}, "usage"),
+        ("fdb_add", {"vlan": "7", "peer": "bob"}, "usage"),
+        ("fdb_del", {"network": "89e92ceee5000002"}, "not_found"),
+        ("fdb_del", {"vlan": 9}, "not_found"),
+    ],
+)
+async def test_wrong_static_entries_are_refused(
+    daemon: FakeDaemon, verb: str, wrong: dict[str, object], code: str
+) -> None:
+    daemon.node.views = [VIEW]
+    station = {"network": ID, "mac": "02:00:00:00:00:00", "vlan": 7}
+    with pytest.raises(ApiError) as caught:
+        await daemon.ask(verb, **{**station, **wrong})
+    assert caught.value.code == code
+    assert daemon.node.calls == []
 
 
 @pytest.mark.asyncio
