@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from l2mesh.node.peer import Peer
 from l2mesh.switch.ethernet import parse_header
 from l2mesh.switch.membership import Query, parse_group_talk
+from l2mesh.wire.message import Message, Roster
 from tests.scenario.test_join import home
 from tests.simulator import frames
 from tests.simulator.node import NodeHost
@@ -204,3 +206,31 @@ def test_who_was_started_anew_is_told_and_tells(sim: Simulation) -> None:
         sim.run(6)
         assert bench.got(sender, GROUP) == [1]
     assert bench.got(two, GROUP) == [1]
+
+
+@seeds(3)
+def test_a_newcomer_is_heard_before_the_roster_tells_of_it(sim: Simulation) -> None:
+    bench = Bench(sim, nodes=2)
+    sender, newcomer = bench.hosts[0], sim.add_node()
+    newcomer.has_hosts = True
+    newcomer.start()
+    hear_roster = sender.node.core.core.handlers.pop(Roster)
+    late: list[tuple[Peer, Message]] = []
+    sender.node.core.core.handlers[Roster] = lambda peer, message, now: late.append((peer, message))
+    newcomer.join(bench.network)
+    sim.run_until(lambda: newcomer.is_member(bench.network), 10)
+    host = Host(sim, newcomer, bench.network)
+    bench.hosts.append(host)
+    host.join(GROUP)
+    sim.run(6)
+    bench.got(host, TO_REPORTS)  # it meets the sender, who knows its credential alone
+    assert bench.got(sender, GROUP) == [2]
+    bench.hosts[1].join(OTHER)
+    sim.run(1)
+    assert bench.got(sender, OTHER) == [1], "what it does not list it does not get"
+    assert late and newcomer.fingerprint not in sender.node.members(bench.network)
+    for peer, message in late:
+        hear_roster(peer, message, sim.now)
+    assert newcomer.fingerprint in sender.node.members(bench.network)
+    assert bench.got(sender, GROUP) == [2]
+    assert bench.got(sender, OTHER) == [1]
