@@ -10,10 +10,10 @@ from l2mesh.node.core import Core
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
 from l2mesh.node.planets import Planets
+from l2mesh.relay.rendezvous import Outcome, Rendezvous
 from l2mesh.wire.message import LinkAnswer, LinkGone, LinkRequest, Whois, WhoisReply
 from planet.links import Links
 from planet.lookups import Lookups
-from planet.rendezvous import Outcome, Rendezvous
 
 __all__ = ["Cluster"]
 

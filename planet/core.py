@@ -28,10 +28,10 @@ from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
 from l2mesh.node.planets import Planets
 from l2mesh.node.worlds import Worlds
+from l2mesh.relay.rendezvous import Outcome, Rendezvous
 from l2mesh.wire.message import Draining, RelayAnswer, RelayRenew, RelayRequest, Whois, WhoisReply
 from planet.cluster import Cluster
 from planet.directory import Directory, FirstClaim
-from planet.rendezvous import Outcome, Rendezvous
 
 __all__ = ["Admissions", "PlanetCore", "PlanetEffect", "RememberClaims"]
 

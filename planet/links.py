@@ -33,6 +33,8 @@ from typing import Final
 from l2mesh.crypto import Random
 from l2mesh.datapath.interface import Endpoint, RemoveRelay, SetRelay
 from l2mesh.identity import PublicIdentity
+from l2mesh.relay.rendezvous import SWEEP_S, TELL_AGAIN_S, Outcome
+from l2mesh.relay.table import LIFE_S, MAX_OFFERS, MAX_RELAYS, OFFER_S
 from l2mesh.wire.message import (
     LinkAnswer,
     LinkGone,
@@ -43,8 +45,6 @@ from l2mesh.wire.message import (
     RelayOffer,
     RelayReady,
 )
-from planet.relay import LIFE_S, MAX_OFFERS, MAX_RELAYS, OFFER_S
-from planet.rendezvous import SWEEP_S, TELL_AGAIN_S, Outcome
 
 __all__ = ["Links"]
 

@@ -7,6 +7,8 @@ import pytest
 from l2mesh.crypto import SodiumCrypto
 from l2mesh.datapath.interface import Endpoint, RemoveRelay, SetRelay
 from l2mesh.identity import Identity
+from l2mesh.relay.rendezvous import SWEEP_S, Outcome
+from l2mesh.relay.table import LIFE_S, MAX_OFFERS, OFFER_S
 from l2mesh.wire.message import (
     LinkAnswer,
     LinkGone,
@@ -19,8 +21,6 @@ from l2mesh.wire.message import (
     RelayReady,
 )
 from planet.links import Links
-from planet.relay import LIFE_S, MAX_OFFERS, OFFER_S
-from planet.rendezvous import SWEEP_S, Outcome
 
 CRYPTO = SodiumCrypto()
 RANDOM = Random(5)

@@ -1,6 +1,7 @@
 from itertools import count
 
 from l2mesh.datapath.interface import Endpoint, RemoveRelay, SetRelay
+from l2mesh.relay.rendezvous import MAX_WAITING, Outcome, Rendezvous
 from l2mesh.wire.message import (
     RelayFailed,
     RelayFailure,
@@ -8,7 +9,6 @@ from l2mesh.wire.message import (
     RelayOffer,
     RelayReady,
 )
-from planet.rendezvous import MAX_WAITING, Outcome, Rendezvous
 
 A, B, C = (bytes([number]) * 32 for number in (1, 2, 3))
 

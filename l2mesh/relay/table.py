@@ -1,4 +1,4 @@
-"""The relays of a planet: which there are, whose they are, and until when.
+"""The relays that somebody carries: which there are, whose they are, and until when.
 
 Three indices over the same records: by id, by pair of clients, by client. Section 7.3 of
 ``docs/protocol.md`` has the numbers.

@@ -1,4 +1,4 @@
-"""How two clients of a planet come to a relay (section 7.3 of ``docs/protocol.md``).
+"""How two clients of a relaying party come to a relay (section 7.3 of ``docs/protocol.md``).
 
 | state   | event                              | next    | sent                        |
 |---------|------------------------------------|---------|-----------------------------|
@@ -27,6 +27,7 @@ from typing import Final
 
 from l2mesh.crypto import Random
 from l2mesh.datapath.interface import Command, Endpoint, RemoveRelay, SetRelay
+from l2mesh.relay.table import LIFE_S, MAX_OFFERS, Relay, RelayState, RelayTable
 from l2mesh.wire.message import (
     Message,
     RelayFailed,
@@ -35,7 +36,6 @@ from l2mesh.wire.message import (
     RelayOffer,
     RelayReady,
 )
-from planet.relay import LIFE_S, MAX_OFFERS, Relay, RelayState, RelayTable
 
 __all__ = ["Outcome", "Rendezvous"]
 
@@ -68,7 +68,7 @@ class _Client:
 
 
 class Rendezvous:
-    """The clients of a planet and the relays between them."""
+    """The clients of whoever relays, and the relays between them."""
 
     def __init__(self, random: Random) -> None:
         self._clients: dict[bytes, _Client] = {}
