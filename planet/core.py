@@ -21,6 +21,7 @@ from l2mesh.bucket import TokenBucket
 from l2mesh.credential.world import World
 from l2mesh.datapath.interface import Command, Endpoint
 from l2mesh.identity import PublicIdentity, address_of
+from l2mesh.node.carrying import carry_out
 from l2mesh.node.core import Core, Settings
 from l2mesh.node.effects import Effect
 from l2mesh.node.face import Face
@@ -208,12 +209,7 @@ class _Introductions(Part):
         return self.rendezvous.next_timeout()
 
     def _carry_out(self, outcome: Outcome, now: float) -> None:
-        for command in outcome.commands:
-            self.core.emit(command)
-        for client, message in outcome.messages:
-            peer = self.core.peers.get(client)
-            if peer is not None:
-                self.core.send(peer, message, now)
+        carry_out(self.core, outcome, now)
 
 
 class PlanetCore(Face):

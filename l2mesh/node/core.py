@@ -45,13 +45,15 @@ from l2mesh.timers import TimerTable
 from l2mesh.wire.control import Close, CloseReason, encode_records
 from l2mesh.wire.message import PRIORITY, Message, encode_message
 
-__all__ = ["Core", "Settings"]
+__all__ = ["BY_ROLE", "Core", "Settings"]
 
 log = logging.getLogger(__name__)
 
 STRANGER_S: Final = 10.0
 """A peer that no part knows goes after so long (section 3.7)."""
 MAX_STRANGERS: Final = 256
+BY_ROLE: Final = "role"
+"""Planets and controllers are kept for what they are."""
 
 Admission = Callable[[PublicIdentity, float], bool]
 
@@ -210,8 +212,7 @@ class Core:
             for part in self.parts:
                 part.peer_added(peer, now)
         if always:
-            peer.sessions.always = True
-            peer.paths.set_always(True)
+            peer.keep(BY_ROLE)
         self.touch(peer, now)
         return peer
 

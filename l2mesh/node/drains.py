@@ -58,7 +58,7 @@ class Drains(Part):
             self.planets.draining.discard(planet)
         for relay, leg in self.relays.legs.items():
             peer = self.core.peers.get(leg.peer)
-            if leg.planet == planet and peer is not None:
+            if leg.carrier == planet and peer is not None:
                 peer.paths.avoid_relay(relay, now, avoided=draining)
                 self.core.touch(peer, now)
         for hear in self.planets.on_drained:

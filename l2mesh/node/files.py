@@ -48,6 +48,7 @@ class NetworkFile(msgspec.Struct, frozen=True, kw_only=True):
     default_route: bool = False
     dns: bool = False
     replicate: bool = True
+    carry: bool = True
     static: Annotated[tuple[StaticEntry, ...], Meta(max_length=MAX_STATIC)] = ()
 
 
@@ -85,6 +86,7 @@ def write_network(joined: Joined) -> bytes:
             default_route=options.default_route,
             dns=options.dns,
             replicate=options.replicate,
+            carry=options.carry,
             static=options.static,
         )
     )
@@ -105,6 +107,7 @@ def read_network(data: bytes, crypto: Crypto, fingerprint: bytes) -> Joined:
         default_route=file.default_route,
         dns=file.dns,
         replicate=file.replicate,
+        carry=file.carry,
         static=file.static,
     )
     joined = Joined(state, join, options=options, token=file.token)

@@ -44,6 +44,8 @@ class Options:
     dns: bool = False
     replicate: bool = True
     """Carry broadcasts of others on, where we have the right ``relay``."""
+    carry: bool = True
+    """Relay between others who have no direct path, where we have that right."""
     static: tuple[StaticEntry, ...] = ()
     """Each station once, in the order of VLAN and MAC."""
 
@@ -104,8 +106,8 @@ def change_option(options: Options, key: str, value: str) -> Options:
     """The options with one changed; ConfigError names what is wrong and what would do."""
     if key == "bridge":
         return replace(options, bridge=_interface_name(value) if value else None)
-    if key not in ("broadcast_route", "routes", "default_route", "dns", "replicate"):
-        known = "bridge, broadcast_route, routes, default_route, dns, replicate"
+    if key not in ("broadcast_route", "routes", "default_route", "dns", "replicate", "carry"):
+        known = "bridge, broadcast_route, routes, default_route, dns, replicate, carry"
         raise ConfigError(f"there is no setting {key!r}", hint=f"settings are: {known}")
     if value.lower() not in _FLAGS:
         raise ConfigError(f"{key}={value!r} is neither true nor false", hint=f"write {key}=true")
@@ -119,6 +121,8 @@ def change_option(options: Options, key: str, value: str) -> Options:
             return replace(options, default_route=flag)
         case "replicate":
             return replace(options, replicate=flag)
+        case "carry":
+            return replace(options, carry=flag)
         case _:
             return replace(options, dns=flag)
 

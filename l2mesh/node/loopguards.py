@@ -191,11 +191,9 @@ class LoopGuards(Part):
         guards = self.guards.values()
         segments = [segment for guard in guards for segment in guard.segments.values()]
         wanted = {peer for segment in segments for peer in segment.neighbours}
-        controllers = {joined.controller for joined in self.networks.joined.values()}
-        for fingerprint in (wanted ^ self._kept) - controllers:
+        for fingerprint in wanted ^ self._kept:
             if (peer := self.core.peers.get(fingerprint)) is not None:
-                peer.sessions.always = fingerprint in wanted
-                peer.paths.set_always(fingerprint in wanted)
+                peer.keep("neighbour", wanted=fingerprint in wanted)
         self._kept = wanted
 
     def _contain(self, guard: LoopGuard, limits: SetLimits) -> None:

@@ -21,7 +21,7 @@ from l2mesh.network.meeting import Accept, Action, Drop, Say
 from l2mesh.network.state import NetworkState
 from l2mesh.node import port
 from l2mesh.node.candidates import Candidates
-from l2mesh.node.core import Core
+from l2mesh.node.core import BY_ROLE, Core
 from l2mesh.node.effects import NetworkChanged, Persist
 from l2mesh.node.files import network_file, write_network
 from l2mesh.node.joined import Joined, Options
@@ -108,8 +108,7 @@ class Networks(Part):
         if controller is not None and not any(
             other.controller == controller.fingerprint for other in self.joined.values()
         ):
-            controller.sessions.always = False
-            controller.paths.set_always(False)
+            controller.keep(BY_ROLE, wanted=False)
         self.core.emit(Persist(network_file(network), None))
         self.core.emit(NetworkChanged(network))
 

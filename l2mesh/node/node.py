@@ -14,6 +14,8 @@ from l2mesh.credential.world import World
 from l2mesh.errors import ConfigError, StateError
 from l2mesh.identity import address_of
 from l2mesh.node import control, explain, show, statics
+from l2mesh.node.carriers import Carriers
+from l2mesh.node.carrying import Carrying
 from l2mesh.node.core import Settings
 from l2mesh.node.culprits import Culprits
 from l2mesh.node.face import ReachableFace
@@ -56,6 +58,10 @@ class Node(ReachableFace):
         self.core.add_part(self.networks_part)
         self.replication = Replication(self.core, self.networks_part, generation)
         self.core.add_part(self.replication)
+        self.carriers = Carriers(self.core, self.networks_part, self.relays)
+        self.carrying = Carrying(self.core, self.networks_part)
+        for part in (self.carriers, self.carrying):
+            self.core.add_part(part)
         self.loop_guards = LoopGuards(self.core, self.networks_part)
         self.core.add_part(self.loop_guards)
         self.groups = MulticastGroups(

@@ -38,6 +38,8 @@ class Peer:
     """Where the last authentic control came from; answers go there until a path is chosen."""
     is_wanted: bool = False
     """Somebody waits for a session with it."""
+    kept_by: set[str] = field(default_factory=set)
+    """What for its session is renewed and its path kept open though no frames pass."""
     hearing: int = 0
     """The session that carried the message which is being handled."""
 
@@ -55,6 +57,15 @@ class Peer:
     def path(self) -> Path | None:
         """Where to send control now."""
         return self.paths.active or self.last_path
+
+    def keep(self, why: str, *, wanted: bool = True) -> None:
+        """Keep session and path also without frames, until nobody wants that any more."""
+        if wanted:
+            self.kept_by.add(why)
+        else:
+            self.kept_by.discard(why)
+        self.sessions.always = bool(self.kept_by)
+        self.paths.set_always(bool(self.kept_by))
 
     def queue(self, priority: int, message: bytes, now: float) -> None:
         """Hand a message to the channel, or keep it until there is one; StateError when full."""

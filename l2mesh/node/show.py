@@ -193,4 +193,4 @@ def via_of(node: Node, path: Path | None) -> bytes | None:
     if path is None or not path.relay:
         return None
     leg = node.relays.legs.get(path.relay)
-    return node.address(leg.planet) if leg is not None else None
+    return node.address(leg.carrier) if leg is not None else None

@@ -21,8 +21,6 @@ from l2mesh.wire.message import RelayRequest
 __all__ = ["Spares"]
 
 LOOK_S: Final = 2.0
-FLOWING_S: Final = 5.0
-"""A frame within this time: the pair uses its relay."""
 SETTLED_S: Final = 5.0
 ENOUGH: Final = 2
 PATIENCE_S: Final = 10.0
@@ -64,8 +62,8 @@ class Spares(Part):
         having: dict[bytes, set[bytes]] = {}
         for leg in self.relays.legs.values():
             having.setdefault(leg.peer, set())
-            if leg.planet not in self.planets.draining:
-                having[leg.peer].add(leg.planet)
+            if leg.carrier not in self.planets.draining:
+                having[leg.peer].add(leg.carrier)
         for fingerprint, planets in having.items():
             peer = self.core.peers.get(fingerprint)
             if peer is not None and self._is_relayed(peer, now, anyhow=not planets):
@@ -81,11 +79,9 @@ class Spares(Part):
     def _is_relayed(self, peer: Peer, now: float, *, anyhow: bool) -> bool:
         """Whether the pair uses a relay; ``anyhow``: even if no frames pass just now."""
         active = peer.paths.active
-        if not peer.is_live or active is None or not active.relay:
-            return False
         if anyhow:
-            return True
-        return self.core.settings.activity(peer.fingerprint).frame > now - FLOWING_S
+            return peer.is_live and active is not None and bool(active.relay)
+        return self.relays.is_used(peer, now)
 
     def _look(self, peer: Peer, having: set[bytes], now: float) -> None:
         pair = self._pairs.setdefault(peer.fingerprint, _Pair(now))

@@ -32,8 +32,8 @@ Prefix: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_TOLD: Final = 8
 """Endpoints that one peer may name to us, and that we name to a peer."""
-MAX_RELAYS: Final = 16
-"""Relays to one peer: as many as a world has planets."""
+MAX_RELAYS: Final = 20
+"""Relays to one peer: as many as a world has planets, and four at members."""
 _RTT_WEIGHT: Final = 8
 _LOSS_WEIGHT: Final = 32
 _CHANCE: Final = 0.05
@@ -218,7 +218,7 @@ class Candidate:
 
 
 class CandidateTable:
-    """The candidates of one peer: at most 8 told, 4 seen, 4 remembered and 16 relays.
+    """The candidates of one peer: at most 8 told, 4 seen, 4 remembered and 20 relays.
 
     A full kind gives up its oldest candidate that has not answered, else its oldest that is not
     usable; where all are usable the newcomer is refused. Relays are never given up for another.

@@ -12,6 +12,7 @@
 | READY   | request                            | READY   | RELAY_READY to both         |
 | READY   | a client's path moves              | READY   |                             |
 | READY   | a client has gone                  | -       | RELAY_GONE to the other     |
+| any     | the two may not any more           | -       | as at no, or RELAY_GONE     |
 | AGREED, READY | 90 s without RELAY_RENEW     | -       | RELAY_GONE to both          |
 
 A client causes at most four unanswered offers; up to 256 further requests wait their turn, because
@@ -79,6 +80,17 @@ class Rendezvous:
     def relays(self) -> int:
         """How many relays forward now."""
         return self._relays.ready
+
+    def __len__(self) -> int:
+        return len(self._relays)
+
+    def is_pair(self, one: bytes, other: bytes) -> bool:
+        """Whether these two have a relay, or an offer of one."""
+        return self._relays.between(one, other) is not None
+
+    def pairs(self) -> list[tuple[bytes, bytes]]:
+        """Who is relayed to whom, offers included."""
+        return [(relay.left, relay.right) for relay in self._relays]
 
     def has(self, relay: int) -> bool:
         """Whether a relay id is one of ours."""
@@ -183,6 +195,21 @@ class Rendezvous:
             outcome.tell(client, RelayGone(relays=tuple(gone)))
         return outcome
 
+    def part(self, one: bytes, other: bytes, now: float) -> Outcome:
+        """These two may not be relayed to each other any more."""
+        outcome = Outcome()
+        relay = self._relays.between(one, other)
+        if relay is None:
+            return outcome
+        if relay.state is RelayState.OFFERED:
+            failed = RelayFailed(peer=relay.right, reason=RelayFailure.REFUSED)
+            outcome.tell(relay.left, failed)
+        else:
+            self._tell_gone(relay, outcome)
+        self._remove(relay, outcome)
+        self._continue(relay.left, outcome, now)
+        return outcome
+
     # --- time -------------------------------------------------------------------------------------
 
     def handle_timeout(self, now: float) -> Outcome:
@@ -195,8 +222,7 @@ class Rendezvous:
                 failed = RelayFailed(peer=relay.right, reason=RelayFailure.ABSENT)
                 outcome.tell(relay.left, failed)
             else:
-                for client in (relay.left, relay.right):
-                    outcome.tell(client, RelayGone(relays=(relay.relay,)))
+                self._tell_gone(relay, outcome)
             self._remove(relay, outcome)
             self._continue(relay.left, outcome, now)
         self._sweep_at = now + SWEEP_S if any(True for _ in self._relays) else None
@@ -257,6 +283,11 @@ class Rendezvous:
             return False
         outcome.commands.append(SetRelay(relay.relay, left, right, relay.left, relay.right))
         return True
+
+    @staticmethod
+    def _tell_gone(relay: Relay, outcome: Outcome) -> None:
+        for client in (relay.left, relay.right):
+            outcome.tell(client, RelayGone(relays=(relay.relay,)))
 
     def _remove(self, relay: Relay, outcome: Outcome) -> None:
         self._relays.remove(relay)

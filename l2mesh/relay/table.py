@@ -63,6 +63,9 @@ class RelayTable:
     def __iter__(self) -> Iterator[Relay]:
         return iter(self._by_id.values())
 
+    def __len__(self) -> int:
+        return len(self._by_id)
+
     @property
     def ready(self) -> int:
         """How many forward now."""

@@ -98,9 +98,9 @@ def test_seen_endpoint_counts_as_told_once_the_peer_names_it() -> None:
 
 def test_relays_never_push_each_other_out() -> None:
     table = CandidateTable()
-    relays = [Path(Endpoint("192.0.2.1", 9993), relay + 1) for relay in range(17)]
+    relays = [Path(Endpoint("192.0.2.1", 9993), relay + 1) for relay in range(21)]
     added = [table.add(path, Kind.RELAY, 0.0) is not None for path in relays]
-    assert added == [True] * 16 + [False]
+    assert added == [True] * 20 + [False]
 
 
 def test_cost_counts_loss_beyond_chance() -> None:

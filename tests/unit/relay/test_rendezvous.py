@@ -194,3 +194,17 @@ def test_a_client_has_at_most_1024_relays() -> None:
     assert rendezvous.request(A, others[-1], 0.0).messages == [(A, failed)]
     refused = RelayFailed(peer=A, reason=RelayFailure.LIMIT)
     assert rendezvous.request(others[-1], A, 0.0).messages == [(others[-1], refused)]
+
+
+def test_who_may_not_be_relayed_any_more_is_parted() -> None:
+    rendezvous = planet(A, B, C)
+    relay, offer = ready(rendezvous, A, B), offered(rendezvous.request(A, C, 0.0))
+    gone = RelayGone(relays=(relay,))
+    parted = rendezvous.part(B, A, 1.0)
+    assert parted.commands == [RemoveRelay(relay)]
+    assert parted.messages == [(A, gone), (B, gone)]
+    failed = RelayFailed(peer=C, reason=RelayFailure.REFUSED)
+    assert rendezvous.part(A, C, 1.0).messages == [(A, failed)]
+    assert not len(rendezvous) and not rendezvous.pairs()
+    assert rendezvous.answer(C, offer, 1.1, accept=True) == Outcome()
+    assert rendezvous.part(A, C, 1.2) == Outcome()

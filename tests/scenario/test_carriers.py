@@ -1,0 +1,199 @@
+"""Members that relay for others: taken where they are better, or where no planet is left."""
+
+from l2mesh.node.node import Node
+from l2mesh.node.peer import Peer
+from tests.simulator.internet import Line
+from tests.simulator.nat import NatKind
+from tests.simulator.node import NodeHost
+from tests.simulator.seeds import seeds
+from tests.simulator.simulation import Simulation
+from tests.simulator.traffic import Pings, first_answer
+
+FAR = 0.060
+"""Seconds to the planet, so that a member nearby is clearly better."""
+NEAR = 0.008
+
+
+def relayed(sim: Simulation, *, planet_s: float = FAR, relay: bool = True) -> tuple[Pings, Pings]:
+    """Two members behind random NATs who ping each other, and an open one that may carry."""
+    sim.add_planet(Line(latency_s=planet_s))
+    sim.add_controller()
+    lines = [Line(latency_s=NEAR) for _ in range(3)]
+    one = sim.add_node(NatKind.SYMMETRIC, line=lines[0])
+    other = sim.add_node(NatKind.SYMMETRIC, line=lines[1])
+    carrier = sim.add_node(line=lines[2])
+    sim.start()
+    network = sim.network_of(sim.nodes)
+    if relay:
+        sim.controllers[0].set_member(network, carrier, relay="true")
+    there = Pings(one, other, network, 0.1).start()
+    back = Pings(other, one, network, 0.1).start()
+    return there, back
+
+
+def vias(sim: Simulation) -> list[bytes | None]:
+    """By whom each of the first two sends to the other; None: directly, or not at all."""
+    one, other = sim.nodes[:2]
+    views = [one.peer(other), other.peer(one)]
+    return [view.via for view in views if view is not None]
+
+
+def address(node: NodeHost) -> bytes:
+    """As views name it."""
+    core: Node = node.core
+    return core.address(node.fingerprint)
+
+
+def is_by(sim: Simulation, carrier: NodeHost) -> bool:
+    """Whether both send by this member."""
+    return vias(sim) == [address(carrier)] * 2
+
+
+def ids(sim: Simulation, node: NodeHost) -> set[int]:
+    """The relays that a node has at the carrier."""
+    carrier = sim.nodes[2].fingerprint
+    legs = node.core.relays.legs.items()
+    return {relay for relay, leg in legs if leg.carrier == carrier}
+
+
+def members_known(sim: Simulation, node: NodeHost) -> list[Peer]:
+    """The other nodes, as far as this one keeps anything of them."""
+    peers = node.core.core.peers
+    return [peers[each.fingerprint] for each in sim.nodes if each.fingerprint in peers]
+
+
+@seeds(2)
+def test_a_pair_moves_to_a_member_that_is_clearly_better(sim: Simulation) -> None:
+    there, back = relayed(sim)
+    carrier = sim.nodes[2]
+    sim.run_until_slow(lambda: is_by(sim, carrier), 20)
+    assert carrier.core.carrying.relays == 1
+    began = sim.now
+    sim.run(2)  # for a moment what is sent goes by both
+    before = sim.planets[0].engine.counters()["relayed_packets"]
+    sim.run(10)
+    assert sim.planets[0].engine.counters()["relayed_packets"] - before < 60  # PROBEs
+    assert carrier.engine.counters()["relayed_packets"] > 400
+    for pings in (there, back):
+        assert [at for at in pings.lost if at > began] == []
+
+
+@seeds(1)
+def test_a_member_that_is_hardly_better_is_a_reserve(sim: Simulation) -> None:
+    relayed(sim, planet_s=NEAR)
+    sim.run(25)
+    assert vias(sim) == [sim.planets[0].address] * 2
+    assert sim.nodes[2].core.carrying.relays == 1
+
+
+@seeds(2)
+def test_traffic_goes_on_by_a_member_when_all_planets_die(sim: Simulation) -> None:
+    there, back = relayed(sim, planet_s=NEAR)
+    sim.run(20)
+    died_at = sim.now
+    sim.planets[0].crash()
+    sim.run(30)
+    assert is_by(sim, sim.nodes[2])
+    for pings in (there, back):
+        assert pings.silence_s(died_at) < 3.0
+
+
+@seeds(2)
+def test_the_planet_takes_over_when_the_member_dies(sim: Simulation) -> None:
+    there, back = relayed(sim)
+    sim.run_until_slow(lambda: is_by(sim, sim.nodes[2]), 20)
+    died_at = sim.now
+    sim.nodes[2].crash()
+    sim.run(20)
+    assert vias(sim) == [sim.planets[0].address] * 2
+    for pings in (there, back):
+        assert pings.silence_s(died_at) < 3.0
+
+
+@seeds(1)
+def test_without_the_right_nobody_carries(sim: Simulation) -> None:
+    relayed(sim, relay=False)
+    sim.run(25)
+    assert vias(sim) == [sim.planets[0].address] * 2
+    assert not any(ids(sim, node) for node in sim.nodes)
+
+
+@seeds(1)
+def test_an_operator_may_decline(sim: Simulation) -> None:
+    there, _ = relayed(sim)
+    sim.run_until_slow(lambda: is_by(sim, sim.nodes[2]), 20)
+    sim.nodes[2].call(lambda node, now: node.set_option(there.network, "carry", "false", now))
+    sim.run_until_slow(lambda: vias(sim) == [sim.planets[0].address] * 2, 5)
+    assert sim.nodes[2].core.carrying.relays == 0
+    sim.run(20)
+    assert vias(sim) == [sim.planets[0].address] * 2
+
+
+@seeds(1)
+def test_the_right_may_be_taken_away(sim: Simulation) -> None:
+    there, _ = relayed(sim)
+    sim.run_until_slow(lambda: is_by(sim, sim.nodes[2]), 20)
+    sim.controllers[0].set_member(there.network, sim.nodes[2], relay="false")
+    sim.run_until_slow(lambda: vias(sim) == [sim.planets[0].address] * 2, 5)
+    assert sim.nodes[2].core.carrying.relays == 0
+
+
+@seeds(1)
+def test_nothing_is_carried_for_an_outcast(sim: Simulation) -> None:
+    there, _ = relayed(sim)
+    sim.run_until_slow(lambda: is_by(sim, sim.nodes[2]), 20)
+    sim.controllers[0].deauthorize(there.network, sim.nodes[0])
+    sim.run_until_slow(lambda: sim.nodes[2].core.carrying.relays == 0, 5)
+    before = sim.nodes[2].engine.counters()["relayed_packets"]
+    sim.run(10)
+    assert sim.nodes[2].engine.counters()["relayed_packets"] == before
+    assert not any(peer.kept_by for peer in members_known(sim, sim.nodes[2]))
+    assert not any(peer.kept_by for peer in members_known(sim, sim.nodes[1]))
+
+
+@seeds(1)
+def test_a_carrier_that_is_out_carries_nothing(sim: Simulation) -> None:
+    there, back = relayed(sim)
+    sim.run_until_slow(lambda: is_by(sim, sim.nodes[2]), 20)
+    out_at = sim.now
+    sim.controllers[0].deauthorize(there.network, sim.nodes[2])
+    sim.run(10)
+    assert vias(sim) == [sim.planets[0].address] * 2
+    assert not any(ids(sim, node) for node in sim.nodes[:2])
+    for pings in (there, back):
+        assert pings.silence_s(out_at) < 3.0
+
+
+@seeds(1)
+def test_a_member_carries_on_for_long(sim: Simulation) -> None:
+    """Sessions with the carrier see no frames, and are renewed all the same."""
+    there, back = relayed(sim)
+    sim.run_until_slow(lambda: is_by(sim, sim.nodes[2]), 20)
+    for pings in (there, back):
+        pings.interval_s = 20.0
+    relay, began = ids(sim, sim.nodes[0]), sim.now
+    sim.run(650)
+    assert is_by(sim, sim.nodes[2])
+    assert ids(sim, sim.nodes[0]) == relay
+    for pings in (there, back):
+        assert [at for at in pings.lost if at > began] == []
+
+
+@seeds(1)
+def test_newcomers_meet_by_a_member_when_no_planet_is_left(sim: Simulation) -> None:
+    """They know the carrier, which is enough to be introduced to each other."""
+    sim.add_planet()
+    sim.add_controller()
+    one, other = sim.add_node(NatKind.SYMMETRIC), sim.add_node(NatKind.SYMMETRIC)
+    carrier = sim.add_node()
+    sim.start()
+    network = sim.network_of(sim.nodes)
+    sim.controllers[0].set_member(network, carrier, relay="true")
+    known = [first_answer(node, carrier, network) for node in (one, other)]
+    sim.run(5)
+    assert all(ping.has_answer for ping in known)
+    sim.planets[0].crash()
+    sim.run(10)
+    pings = Pings(one, other, network, 0.5).start()
+    sim.run_until(lambda: pings.has_answer, 30)
+    assert vias(sim)[0] == address(carrier)
