@@ -263,7 +263,11 @@ class Port:
             raise PortTimeout(f"timed out waiting for {what}")
 
     def _closed(self) -> PortClosed:
-        return PortClosed(f"the port of network {self.network} is closed")
+        fault = self._node.fault
+        return PortClosed(
+            f"the port of network {self.network} is closed" + (f": {fault}" if fault else ""),
+            hint="open another one" if fault else "",
+        )
 
 
 def _deadline(timeout: float | None) -> float | None:

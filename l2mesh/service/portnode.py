@@ -45,7 +45,8 @@ _REFUSED: Final = frozenset({"denied", "not_found", "error"})
 
 
 class PortClosed(StateError):
-    """The port is closed: by `close`, or because the network let this member go."""
+    """The port is closed: by `close`, because the network let this member go, or because the
+    engine that carries its frames has ended, which the text then says."""
 
 
 class PortTimeout(L2meshError, TimeoutError):
@@ -71,6 +72,8 @@ class PortNode(RunningNode):
         self._near, self.far = _socket_pair()
         self.attached: Attached | None = None
         """None until the network is up, and again when it is no more."""
+        self.fault = ""
+        """Why it is no more, if that was nobody's will."""
 
     async def join(self, wait: float) -> None:
         """Joins and waits until the port carries frames; StateError when refused, PortTimeout."""
@@ -185,14 +188,27 @@ class PortThread:
             else:
                 self._opened.set_exception(error)
 
+    async def _work(self, node: PortNode, stop: asyncio.Event) -> None:
+        """Until the port is to be closed; what kept it from being opened."""
+        await node.start()
+        await node.join(self._wait)
+        self._opened.set_result((node, asyncio.get_running_loop(), stop))
+        await stop.wait()
+
     async def _serve(self) -> None:
         node, stop = PortNode(self._options, self._target), asyncio.Event()
+        work = asyncio.ensure_future(self._work(node, stop))
+        broken = asyncio.ensure_future(node.broken())
         try:
-            await node.start()
-            await node.join(self._wait)
-            self._opened.set_result((node, asyncio.get_running_loop(), stop))
-            await stop.wait()
+            await asyncio.wait({work, broken}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            node.fault = broken.result()
+            if not self._opened.done():
+                raise PortClosed(f"the port did not open: {node.fault}")
         finally:
+            work.cancel()
+            broken.cancel()
             if not self._opened.done():
                 node.far.close()
             try:
