@@ -61,6 +61,20 @@ class ReplayWindow:
             raise StateError(f"counter {counter} was accepted before or is too old")
         self._seen[counter & _MASK] = 1
 
+    def commit_next(self, count: int) -> None:
+        """Records the `count` counters above the highest one, at most as many as the window has."""
+        first = self.highest + 1
+        end = first + count
+        if len(self._seen) < WINDOW:
+            self._reach(end - 1)
+        seen, start, stop = self._seen, first & _MASK, end & _MASK
+        if start <= stop and count < WINDOW:
+            seen[start:stop] = b"\1" * count
+        else:
+            seen[start:] = b"\1" * (WINDOW - start)
+            seen[:stop] = b"\1" * stop
+        self.highest = end - 1
+
     def _skip(self, first: int, end: int) -> None:
         """Forgets what the slots of the counters `first` .. `end` - 1 held one window ago."""
         seen = self._seen

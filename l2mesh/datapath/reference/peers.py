@@ -7,6 +7,7 @@ datagram and then read directly, so they are plain records without behaviour.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from l2mesh.crypto import Crypto
 from l2mesh.datapath.interface import (
@@ -26,6 +27,9 @@ from l2mesh.datapath.reference.twice import Twin, whole_size
 from l2mesh.session.replay import ReplayWindow
 from l2mesh.wire.data import DATA_BIT, PIECE_HEAD_BYTES
 from l2mesh.wire.relay import frame_relay
+
+_ETHERTYPES: Final = {4: b"\x08\x00", 6: b"\x86\xdd"}
+"""By IP version."""
 
 
 @dataclass(slots=True, eq=False)
@@ -123,7 +127,8 @@ class ReceiveKey:
     network: int
     index: int
     open: Callable[[int, bytes, bytes], bytes]
-    elided: bytes | None
+    elided: dict[int, bytes]
+    """The Ethernet header that may be left out, by IP version; empty: none."""
     window: ReplayWindow = field(default_factory=ReplayWindow)
 
 
@@ -163,9 +168,9 @@ class Peers:
         if session is None:
             session = peer.sessions[command.session] = Session(command.session)
         transport = self._crypto.transport(command.cipher, command.key, command.salt)
-        key = ReceiveKey(
-            peer, session, command.network, command.index, transport.open, command.elided
-        )
+        addresses = command.elided
+        elided = {ip: addresses + of for ip, of in _ETHERTYPES.items()} if addresses else {}
+        key = ReceiveKey(peer, session, command.network, command.index, transport.open, elided)
         self.indices[command.index] = peer.receive[command.index] = key
 
     def install_send(self, command: InstallSend) -> Peer:

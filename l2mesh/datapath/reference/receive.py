@@ -21,9 +21,11 @@ from l2mesh.datapath.reference.replication import Replication
 from l2mesh.datapath.reference.switching import Switching
 from l2mesh.datapath.reference.upcalls import Upcalls
 from l2mesh.errors import CryptoError
-from l2mesh.wire.data import ALLOWED_FLAGS, HEADER, HEADER_BYTES, MAX_INDEX, OVERHEAD, Flag
+from l2mesh.session.replay import WINDOW
+from l2mesh.wire.data import ALLOWED_FLAGS, HEADER, HEADER_BYTES, MAX_INDEX, TAG, Flag
 
 _unpack_header = HEADER.unpack_from
+_pack_header = HEADER.pack
 _FLAGS = 0x7F
 _CONTROL = int(Flag.CONTROL)
 _FRAG = int(Flag.FRAG)
@@ -31,8 +33,6 @@ _CONT = int(Flag.CONT)
 _CSUM = int(Flag.CSUM)
 _ELIDED = int(Flag.ELIDED)
 _GROUP = int(Flag.GROUP)
-_ETHERTYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
-"""IP version -> ethertype, for frames whose Ethernet header was left out."""
 
 
 class Receiver:
@@ -80,50 +80,96 @@ class Receiver:
         """
         key: ReceiveKey | None = None
         index = followed = -1
-        for begin in range(0, len(run), stride):
-            datagram = run[begin + skip : begin + stride]
-            if len(datagram) < OVERHEAD:
+        begin, end = -stride, len(run)
+        while (begin := begin + stride) < end:
+            text_at = begin + skip + HEADER_BYTES
+            header, sealed = run[begin + skip : text_at], run[text_at : begin + stride]
+            if len(sealed) < TAG:
                 self._counters.drop(DropReason.MALFORMED)
                 continue
-            word, counter = _unpack_header(datagram)
+            word, counter = _unpack_header(header)
             if word & MAX_INDEX != index:
                 index, followed = word & MAX_INDEX, -1
                 key = self._indices.get(index)
             if key is None:
                 self._counters.drop(DropReason.UNKNOWN_INDEX)
                 continue
-            text = self._open(key, counter, datagram)
+            text = self._open(key, counter, header, sealed)
             if text is None:
                 continue
-            activity = key.peer.activity
+            peer = key.peer
+            activity = peer.activity
             activity.received = now
             activity.rx_packets += 1
-            activity.rx_bytes += len(datagram)
+            activity.rx_bytes += HEADER_BYTES + len(sealed)
             if not key.session.is_confirmed:
                 self._confirm(key)
-            if source != key.peer.endpoint or relay != key.peer.relay:
+            if source != peer.endpoint or relay != peer.relay:
                 self._note_source(key, counter, source, relay, now)
             flags = word >> 24 & _FLAGS
             if flags & _CONT and counter == followed and self._continue(key, flags, text):
                 followed += 1
             elif key.network:
-                followed = counter + 1 if self._receive_frame(key, flags, text, now) else -1
+                may_follow = self._receive_frame(key, flags, text, now)
+                followed = counter + 1 if may_follow else -1
+                if may_follow and counter == key.window.highest:
+                    count = self._follow(key, word, run, begin + stride, stride, skip)
+                    begin, followed = begin + count * stride, followed + count
             else:
                 self._receive_control(key, flags, text, Path(source, relay))
 
-    def _open(self, key: ReceiveKey, counter: int, datagram: bytes) -> bytes | None:
+    def _follow(
+        self, key: ReceiveKey, word: int, run: bytes, begin: int, stride: int, skip: int
+    ) -> int:
+        """Take what goes on with the super-frame that the newest datagram began: how many do.
+
+        Their headers are the expected ones and their frames join it, so that nothing else about
+        them needs a look. The first that differs, or is forged, is for `receive` to judge.
+        """
+        word |= _CONT << 24
+        flags = word >> 24 & _FLAGS
+        chain = self._switching.growing(key.network)
+        if chain is None or flags not in ALLOWED_FLAGS:
+            return 0
+        is_open, is_elided = bool(flags & _CSUM), flags & _ELIDED
+        window, open_ = key.window, key.open
+        first = counter = window.highest + 1
+        last = min(self._refuse, first + WINDOW)
+        octets = 0
+        for at in range(begin + skip, len(run), stride):
+            text_at = at + HEADER_BYTES
+            header, sealed = run[at:text_at], run[text_at : at + stride - skip]
+            is_next = header == _pack_header(word, counter) and counter < last
+            if not (is_next and chain.grows and len(sealed) >= TAG):
+                break
+            try:
+                text = open_(counter, header, sealed)
+            except CryptoError:
+                break
+            frame = _restore_header(key, text) if is_elided else text
+            if frame is None or not chain.take(frame, len(frame), is_open=is_open):
+                break
+            octets += HEADER_BYTES + len(sealed)
+            counter += 1
+        count = counter - first
+        window.commit_next(count)
+        key.peer.activity.rx_packets += count
+        key.peer.activity.rx_bytes += octets
+        return count
+
+    def _open(self, key: ReceiveKey, counter: int, header: bytes, sealed: bytes) -> bytes | None:
         """The plaintext, once it is known to be authentic and new."""
-        window, drop = key.window, self._counters.drop
+        window = key.window
         if counter <= window.highest and not window.check(counter):
-            drop(DropReason.REPLAY)
+            self._counters.drop(DropReason.REPLAY)
             return None
         if counter >= self._refuse:
-            drop(DropReason.COUNTER_SPENT)
+            self._counters.drop(DropReason.COUNTER_SPENT)
             return None
         try:
-            text = key.open(counter, datagram[:HEADER_BYTES], datagram[HEADER_BYTES:])
+            text = key.open(counter, header, sealed)
         except CryptoError:
-            drop(DropReason.FORGED)
+            self._counters.drop(DropReason.FORGED)
             return None
         window.commit(counter)
         return text
@@ -142,7 +188,7 @@ class Receiver:
         """
         if flags not in ALLOWED_FLAGS:
             return False
-        frame = _restore_header(key.elided, text) if flags & _ELIDED else text
+        frame = _restore_header(key, text) if flags & _ELIDED else text
         return frame is not None and self._join(key.network, frame, is_open=bool(flags & _CSUM))
 
     def _receive_frame(self, key: ReceiveKey, flags: int, text: bytes, now: float) -> bool:
@@ -158,7 +204,7 @@ class Receiver:
             self._counters.drop(DropReason.BAD_FLAGS)
             return False
         elif flags & _ELIDED:
-            whole = _restore_header(key.elided, text)
+            whole = _restore_header(key, text)
             if whole is None:
                 self._counters.drop(DropReason.BAD_OFFLOAD)
                 return False
@@ -200,9 +246,7 @@ def _forget_old(peer: Peer, before: float) -> None:
         del peer.seen[path]
 
 
-def _restore_header(addresses: bytes | None, text: bytes) -> bytes | None:
+def _restore_header(key: ReceiveKey, text: bytes) -> bytes | None:
     """A frame whose 14 bytes of Ethernet header were left out, None if they cannot be known."""
-    ethertype = _ETHERTYPES.get(text[0] >> 4) if text else None
-    if addresses is None or ethertype is None:
-        return None
-    return addresses + ethertype + text
+    header = key.elided.get(text[0] >> 4) if text else None
+    return None if header is None else header + text

@@ -165,15 +165,13 @@ class Sender:
         is_open = whole.may_stay_open()
         word = key.word | (_ELIDED if skip else 0) | (_CSUM if is_open else 0)
         run: list[bytes] = []
-        add, seal, head = run.append, key.seal, peer.relay_head
+        seal, head = key.seal, peer.relay_head
         for counter, text in enumerate(split(whole, size, skip, is_open=is_open), first):
             header = _pack_header(word, counter)
-            add(head)
-            add(header)
-            add(seal(counter, header, text))
+            run += (head, header, seal(counter, header, text))
             word |= _CONT
         datagrams = b"".join(run)
-        stride = len(head) + len(run[1]) + len(run[2])
+        stride = sum(map(len, run[:3]))
         push_trains(self._outputs, datagrams, stride, endpoint)
         self._count(peer, count, len(datagrams), now)
 

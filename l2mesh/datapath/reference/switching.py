@@ -85,6 +85,7 @@ class Switching:
         "_ports",
         "_sender",
         "_upcalls",
+        "growing",
         "join",
     )
 
@@ -109,6 +110,7 @@ class Switching:
         self._own = OwnDatagrams()
         self._coalescer = Coalescer()
         self.join = self._coalescer.join
+        self.growing = self._coalescer.growing
 
     def set_underlay(self, command: SetUnderlay, now: float) -> None:
         """Our own UDP addresses."""
@@ -121,18 +123,20 @@ class Switching:
     ) -> None:
         """One frame or super-frame read from a port."""
         counters = self._counters
-        length = len(frame)
         counters.frames_in += 1
-        counters.frame_bytes_in += length
+        counters.frame_bytes_in += len(frame)
         port = self._ports.table.get(network)
         if offload is not None and not (offload.needs_csum or offload.gso_type or offload.ecn):
             offload = None
         if self._captures and (capture := self._captures.get(network)) is not None:
             capture.see(CaptureSide.PORT, frame, now)
-        elif port is not None and offload is None and length <= port.untagged_max:
+        elif port is not None:
             peer = port.outward.get(frame[:12])
-            if peer is not None and self._is_plain(port, frame, None):
-                self._sender.send_frame(peer, network, frame, now)
+            if (
+                peer is not None
+                and self._is_plain(port, frame, None)
+                and self._send(port, peer, frame, offload, now)
+            ):
                 return
         reason = (
             self._forward(port, frame, offload, now) if port is not None else DropReason.NO_PORT
@@ -141,6 +145,22 @@ class Switching:
             counters.drop(reason)
             if self._captures and (capture := self._captures.get(network)) is not None:
                 capture.see(CaptureSide.DROPS, frame, now, reason=reason)
+
+    def _send(
+        self, port: Port, peer: Peer, frame: bytes, offload: Offload | None, now: float
+    ) -> bool:
+        """The express way to `peer`, unless the length or the offload needs a further look."""
+        if offload is not None and offload.gso_type:
+            whole = parse_superframe(frame, offload)
+            if whole is None or whole.longest() > port.untagged_max:
+                return False
+            self._counters.superframes_in += 1
+            self._sender.send_superframe(peer, port.network, whole, now)
+            return True
+        if len(frame) > port.untagged_max or (offload and not _is_segment(frame, offload)):
+            return False
+        self._sender.send_frame(peer, port.network, frame, now, is_open=offload is not None)
+        return True
 
     def _is_plain(self, port: Port, frame: bytes, source: Peer | None) -> bool:
         """Whether a frame from `source` between two signed MACs needs no further look."""
@@ -173,11 +193,9 @@ class Switching:
                 return DropReason.BAD_OFFLOAD
             self._counters.superframes_in += 1
             return self._from_port(port, frame, now, whole=whole)
-        segment = find_segment(frame)
-        start, offset = offload.csum_start, offload.csum_offset
-        if segment and segment.start == start and segment.field == start + offset:
+        if _is_segment(frame, offload):
             return self._from_port(port, frame, now, is_open=True)
-        completed = complete_at(frame, start, offset)
+        completed = complete_at(frame, offload.csum_start, offload.csum_offset)
         if completed is None:
             return DropReason.BAD_OFFLOAD
         return self._from_port(port, completed, now)
@@ -447,6 +465,17 @@ def _complete(frame: bytes, whole: SuperFrame | None, *, is_open: bool) -> Itera
     if whole is not None:
         return split(whole, whole.gso_size, is_open=False)
     return [(complete_checksum(frame) if is_open else None) or frame]
+
+
+def _is_segment(frame: bytes, offload: Offload) -> bool:
+    """Whether the open checksum is that of a segment, of one frame and where we would find it."""
+    segment = find_segment(frame)
+    return (
+        segment is not None
+        and not offload.ecn
+        and segment.start == offload.csum_start
+        and segment.field == offload.csum_start + offload.csum_offset
+    )
 
 
 def _judge(port: Port, frame: bytes, length: int) -> Frame | None:

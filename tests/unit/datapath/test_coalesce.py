@@ -137,6 +137,39 @@ def test_without_df_identifications_count_up() -> None:
     assert len(merge(first, second.but(identification=9))) == 1
 
 
+@given(
+    identification=st.integers(0xFFC0, 0xFFFF) | st.integers(0, 0xFFFF),
+    sequence=st.integers(2**32 - 6000, 2**32 - 1),
+    ttl=st.integers(1, 255),
+    df=st.booleans(),
+    size=st.integers(90, 110),
+)
+def test_no_field_that_wraps_around_ends_or_spoils_a_super_frame(
+    *, identification: int, sequence: int, ttl: int, df: bool, size: int
+) -> None:
+    """All that differs from one to the next: identification, checksum and sequence number."""
+    packet = BASE.but(
+        identification=identification, sequence=sequence, ttl=ttl, df=df, payload=bytes(5000)
+    )
+    whole = parse_superframe(packet.frame(is_open=True), packet.gso(size))
+    assert whole is not None
+    cut = list(split(whole, size, is_open=True))
+    sizes = [size] * (5000 // size) + [5000 % size] * (5000 % size > 0)
+    expected = [each.but(payload=bytes(len(each.payload))) for each in run(packet, *sizes)]
+    assert cut == [each.frame(is_open=True) for each in expected]
+    (deliver,) = coalesce([(segment, True) for segment in cut])
+    assert deliver == Deliver(1, packet.frame(is_open=True), packet.gso(size))
+
+
+def test_a_segment_that_has_joined_does_not_join_again() -> None:
+    first, second, third = run(BASE, 100, 100, 100)
+    opened, summed = second.frame(is_open=True), second.frame()
+    before = [(first.frame(is_open=True), True)]
+    for twice in ([(summed, False), (opened, True)], [(opened, True), (opened, True)]):
+        after = [(third.frame(is_open=True), True)]
+        assert [len(each.frame) for each in coalesce(before + twice + after)] == [254, 254]
+
+
 def test_a_longer_or_shorter_payload_ends_it() -> None:
     assert [size for size, _ in merge(*run(BASE, 100, 101))] == [0, 0]
     assert [size for size, _ in merge(*run(BASE, 100, 99, 99))] == [100, 0]

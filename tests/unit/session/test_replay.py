@@ -142,3 +142,22 @@ def test_memory_is_bounded() -> None:
         accept(window, counter)
         assert len(window._seen) <= WINDOW
     assert len(ReplayWindow()._seen) == 64
+
+
+@given(st.lists(st.integers(0, 3000), max_size=12), st.integers(0, 20_000))
+def test_counters_that_follow_are_recorded_at_once_as_one_by_one(
+    counts: list[int], first: int
+) -> None:
+    ours, theirs = ReplayWindow(), ReplayWindow()
+    for window in (ours, theirs):
+        window.commit(first)
+    for count in [*counts, WINDOW]:
+        start = ours.highest + 1
+        ours.commit_next(count)
+        for counter in range(start, start + count):
+            theirs.commit(counter)
+        assert ours.highest == theirs.highest
+        below = range(max(0, ours.highest - 2 * WINDOW), ours.highest + 2)
+        assert [ours.check(each) for each in below] == [theirs.check(each) for each in below]
+        for window in (ours, theirs):
+            window.commit(window.highest + 7)

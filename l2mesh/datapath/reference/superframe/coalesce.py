@@ -54,6 +54,7 @@ from l2mesh.datapath.reference.superframe.layout import (
     UDP,
     Layout,
     find_layout,
+    find_step,
     fold,
     is_plain,
     pseudo_sum,
@@ -81,7 +82,6 @@ _PLAIN_IPV4: Final = 0x45
 """Version 4, no options."""
 
 _put_u16 = Struct(">H").pack_into
-_u32_at = Struct(">I").unpack_from
 _ipv4_at = Struct(">HH4xH").unpack_from
 """Total length, identification and header checksum, from byte 2 on."""
 
@@ -90,20 +90,23 @@ class Chain:
     """A frame that others may join: a super-frame in the making."""
 
     __slots__ = (
+        "_alike",
         "_counts_up",
         "_frame",
         "_has_push",
+        "_identification",
         "_ip_sum",
         "_is_open",
         "_layout",
         "_length",
         "_mask",
-        "_next_identification",
-        "_next_sequence",
+        "_number",
         "_pattern",
         "_payloads",
         "_pseudo",
+        "_sequence",
         "_size",
+        "_step",
         "grows",
         "network",
     )
@@ -125,19 +128,37 @@ class Chain:
         self._pattern = int.from_bytes(frame[:payload], "big") & self._mask
         self._pseudo = pseudo_sum(frame, layout, 0)
         self._counts_up = version == IPV4 and not u16(frame, l3 + 6) & DONT_FRAGMENT
-        self._next_identification = u16(frame, l3 + 4) + 1 & ONES
-        self._next_sequence = 0
+        self._identification = u16(frame, l3 + 4)
+        self._sequence = 0
         self._ip_sum = -sum(_ipv4_at(frame, l3 + 2)) if version == IPV4 else 0
         """Of the IPv4 header without what may differ; with it the sum is 0 modulo 0xffff."""
         self._has_push = False
         self.grows = True
         if protocol == TCP:
-            self._next_sequence = (u32(frame, l4 + 4) + self._size) % _SEQUENCES
+            self._sequence = u32(frame, l4 + 4)
             self._has_push = bool(frame[l4 + FLAGS_AT] & PSH)
             self.grows = not self._has_push
+        self._number = int.from_bytes(frame[:payload], "big")
+        self._step, often = find_step(frame, layout, self._size)
+        room = (MAX_BYTES - payload + l3) // self._size
+        self._alike = min(often, room - 1, MAX_FRAMES - 1) if is_open else 0
+        """So many more frames may join whose header is the one before and a step."""
 
     def take(self, frame: bytes, end: int, *, is_open: bool) -> bool:
         """Append a frame whose segment ends at `end`, if it goes on where this chain ends."""
+        payload = self._layout.payload
+        if self._alike and is_open and end - payload == self._size:
+            number = self._number + self._step
+            if int.from_bytes(frame[:payload], "big") == number:
+                self._number = number
+                self._alike -= 1
+                self._payloads.append(frame[payload:end])
+                self._length += self._size
+                return True
+        return self._take(frame, end, is_open=is_open)
+
+    def _take(self, frame: bytes, end: int, *, is_open: bool) -> bool:
+        """The long way of a frame that is not just a step away."""
         l3, l4, payload, _, _, protocol = self._layout
         size = end - payload
         if (
@@ -146,18 +167,20 @@ class Chain:
             or payload - l3 + self._length + size > MAX_BYTES
             or int.from_bytes(frame[:payload], "big") & self._mask != self._pattern
             or not self._names_end(frame, end)
-            or (protocol == TCP and _u32_at(frame, l4 + 4)[0] != self._next_sequence)
+            or (protocol == TCP and u32(frame, l4 + 4) != self._next_sequence())
             or not (is_open or _is_summed(frame, l4, end, protocol, self._pseudo))
         ):
             return False
+        self._alike = 0
         if protocol == TCP:
-            self._next_sequence = (self._next_sequence + size) % _SEQUENCES
             self._has_push = bool(frame[l4 + FLAGS_AT] & PSH)
-        self._next_identification = self._next_identification + 1 & ONES
         self._payloads.append(frame[payload:end])
         self._length += size
         self.grows = size == self._size and not self._has_push
         return True
+
+    def _next_sequence(self) -> int:
+        return (self._sequence + self._length) % _SEQUENCES
 
     def _names_end(self, frame: bytes, end: int) -> bool:
         """Whether the lengths in a frame are right, and in IPv4 what else changes from the first.
@@ -172,9 +195,12 @@ class Chain:
         total, identification, checksum = _ipv4_at(frame, l3 + 2)
         return (
             total == end - l3
-            and (not self._counts_up or identification == self._next_identification)
+            and (not self._counts_up or identification == self._next_identification())
             and not (self._ip_sum + total + identification + checksum) % ONES
         )
+
+    def _next_identification(self) -> int:
+        return self._identification + len(self._payloads) & ONES
 
     def deliver(self) -> Deliver:
         """What the chain has become."""
@@ -222,13 +248,13 @@ class Coalescer:
 
     def join(self, network: int, frame: bytes, *, is_open: bool) -> bool:
         """Append a frame to the chain of the one before, if it goes on where that ends."""
+        last = self.growing(network)
+        return last is not None and last.take(frame, len(frame), is_open=is_open)
+
+    def growing(self, network: int) -> Chain | None:
+        """The chain that the frame before went into, if it is of `network` and others may join."""
         last = self._last
-        return (
-            last is not None
-            and last.grows
-            and last.network == network
-            and last.take(frame, len(frame), is_open=is_open)
-        )
+        return last if last is not None and last.grows and last.network == network else None
 
     def flush(self) -> list[Deliver]:
         """The batch is over: what has become of its frames."""

@@ -36,6 +36,9 @@ FRAGMENT_MASK: Final = 0x3FFF
 EXTENSIONS: Final = frozenset({0, 43, 60})
 """IPv6 headers that may stand before TCP or UDP: hop-by-hop, routing, destination options."""
 ONES: Final = 0xFFFF
+_LAST_SEQUENCE: Final = 0xFFFF_FFFF
+_UNBOUNDED: Final = 0xFFFF
+"""Above the number of segments that any super-frame has."""
 
 _u16_at = Struct(">H").unpack_from
 _u32_at = Struct(">I").unpack_from
@@ -87,6 +90,29 @@ def sum_of(data: bytes | bytearray | memoryview) -> int:
     """The folded sum of 16-bit words; an odd last byte counts as if a zero followed."""
     value = int.from_bytes(data, "big")
     return fold(value << 8 if len(data) & 1 else value)
+
+
+def find_step(header: bytes | bytearray, layout: Layout, size: int) -> tuple[int, int]:
+    """How the headers of one super-frame's segments differ, each read as one number.
+
+    What to add for the next segment of `size` bytes, and how often that holds until a field wraps
+    around: an identification of IPv4 is one more, so its checksum is one less, and a sequence
+    number of TCP is `size` more. Lengths, an open L4 checksum and all else are equal.
+    """
+    l3, l4, payload, _, version, protocol = layout
+    step, often = 0, _UNBOUNDED
+    if version == IPV4:
+        step += _byte(payload - l3 - 6) - _byte(payload - l3 - 12)
+        often = min(ONES - u16(header, l3 + 4), u16(header, l3 + 10))
+    if protocol == TCP:
+        step += size * _byte(payload - l4 - 8)
+        often = min(often, (_LAST_SEQUENCE - u32(header, l4 + 4)) // size)
+    return step, often
+
+
+def _byte(place: int) -> int:
+    """One, in a number of bytes, at a place counted from its end."""
+    return 1 << 8 * place
 
 
 def fold(value: int) -> int:

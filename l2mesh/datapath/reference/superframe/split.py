@@ -36,6 +36,7 @@ from l2mesh.datapath.reference.superframe.layout import (
     URG,
     Layout,
     find_layout,
+    find_step,
     fold,
     is_plain,
     pseudo_sum,
@@ -129,18 +130,25 @@ def split(whole: SuperFrame, size: int, skip: int = 0, *, is_open: bool) -> Iter
     The first `skip` bytes of each are left out (an Ethernet header that need not travel). With
     `is_open` their L4 checksums are left open.
     """
-    headers = _Headers(whole, size)
-    shared = memoryview(headers.bytes)[skip:]
-    body, join, number = memoryview(whole.frame), b"".join, headers.number
-    first, end = whole.layout.payload, len(whole.frame)
+    headers, frame = _Headers(whole, size), whole.frame
+    first, end = whole.layout.payload, len(frame)
+    number = step = often = 0
     for index, at in enumerate(range(first, end, size)):
+        piece = frame[at : at + size]
+        if often and at + size < end:
+            number, often = number + step, often - 1
+            yield number.to_bytes(first - skip, "big") + piece
+            continue
         if at + size >= end:
             headers.set_last(end - at)
-        number(index, at - first)
-        piece = body[at : at + size]
+        headers.number(index, at - first)
         if not is_open:
             headers.complete(piece)
-        yield join((shared, piece))
+        shared = bytes(headers.octets[skip:])
+        yield shared + piece
+        if is_open and index:  # the first one may have CWR
+            number = int.from_bytes(shared, "big")
+            step, often = find_step(headers.octets, whole.layout, size)
 
 
 class _Headers:
@@ -155,16 +163,16 @@ class _Headers:
         "_sequence",
         "_total",
         "_whole",
-        "bytes",
+        "octets",
     )
 
-    bytes: bytearray
+    octets: bytearray
 
     def __init__(self, whole: SuperFrame, size: int) -> None:
         """Begin with those of the first of several segments with `size` bytes of payload."""
         self._whole = whole
         self._layout = layout = whole.layout
-        self.bytes = header = bytearray(whole.frame[: layout.payload])
+        self.octets = header = bytearray(whole.frame[: layout.payload])
         self._pseudo = _pseudo_base(whole)
         self._is_tcp = layout.protocol == TCP
         self._ip_sum = self._identification = self._sequence = self._total = 0
@@ -180,7 +188,7 @@ class _Headers:
 
     def number(self, index: int, offset: int) -> None:
         """Make them those of segment `index`, whose payload begins at `offset` of all payload."""
-        header, (l3, l4, _, _, version, _) = self.bytes, self._layout
+        header, (l3, l4, _, _, version, _) = self.octets, self._layout
         if version == IPV4:
             identification = self._identification + index & ONES
             checksum = ONES - fold(self._ip_sum + self._total + identification)
@@ -196,11 +204,11 @@ class _Headers:
         self._set_size(size)
         if self._is_tcp:
             at = self._layout.l4 + FLAGS_AT
-            self.bytes[at] |= self._whole.frame[at] & (FIN | PSH)
+            self.octets[at] |= self._whole.frame[at] & (FIN | PSH)
 
-    def complete(self, payload: memoryview) -> None:
+    def complete(self, payload: bytes) -> None:
         """Complete the L4 checksum, which is open unless this was called before."""
-        header, layout = self.bytes, self._layout
+        header, layout = self.octets, self._layout
         field = layout.l4 + CHECKSUM_AT[layout.protocol]
         length = layout.payload - layout.l4 + len(payload)
         _put_u16(header, field, fold(self._pseudo + length))
@@ -209,7 +217,7 @@ class _Headers:
 
     def _set_size(self, size: int) -> None:
         """Lengths, and the sum of the pseudo header, for `size` bytes of payload."""
-        header, (l3, l4, payload, _, version, protocol) = self.bytes, self._layout
+        header, (l3, l4, payload, _, version, protocol) = self.octets, self._layout
         length = payload - l4 + size
         if version == IPV4:
             self._total = payload - l3 + size
