@@ -5,6 +5,7 @@ are JSON numbers, whatever their size. A case with `invalid` says why its bytes 
 keys come from `stream(label)`, so that two runs write the same bytes.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -27,7 +28,7 @@ from l2mesh.session.handshake import Initiation, Offer, Role, open_init, respond
 from l2mesh.wire import control, data, group, lan, message, relay
 from l2mesh.wire.body import pack_value, unpack_value
 from l2mesh.wire.endpoint import Endpoint, parse_endpoint
-from l2mesh.wire.handshake import Announcement
+from l2mesh.wire.handshake import Announcement, Extension, Indices, Lanes, Payload
 
 Case: TypeAlias = dict[str, Any]
 
@@ -584,6 +585,26 @@ def handshake_cases() -> Iterator[Case]:
         }
 
 
+def payload_cases() -> Iterator[Case]:
+    def payload(*extensions: Extension) -> bytes:
+        public = identity("alice").public.encode()
+        return Payload(public, 1, 3, 0x010001, extensions).encode()
+
+    told = tuple(Announcement(network(), lane, 0x020000 + lane) for lane in (0, 1, 7))
+    for sent, lanes in ((None, 1), (1, 1), (2, 2), (8, 8), (9, 8), (255, 8)):
+        extensions: list[Extension] = [Indices(told)]
+        if sent is not None:
+            extensions.append(Lanes(sent))
+        yield {
+            "indices": [dataclasses.asdict(one) for one in told],
+            "lanes": lanes,
+            "payload": payload(*extensions).hex(),
+        }
+    yield {"invalid": "no lane at all", "payload": payload().hex() + "04000100"}
+    yield {"invalid": "lanes of two bytes", "payload": payload().hex() + "0400020001"}
+    yield {"invalid": "lanes of no byte", "payload": payload().hex() + "040000"}
+
+
 def _replay(drawn: bytes) -> Random:
     """A source that gives these bytes in turn, and no others."""
     left = bytearray(drawn)
@@ -615,6 +636,7 @@ FILES: Final[dict[str, tuple[str, Callable[[], Iterator[Case]]]]] = {
         "Handshakes and cookies, section 3; random = handshake u32 | e.",
         handshake_cases,
     ),
+    "payload": ("Plaintext of INIT and RESPONSE, section 3.3, with LANES.", payload_cases),
 }
 
 

@@ -110,6 +110,14 @@ def test_handshakes(case: Case) -> None:
     assert plain(keys) == [case["initiator_sends_with"], case["responder_sends_with"]]
 
 
+@cases("payload")
+def test_payloads_whose_lanes_are_passed_over(case: Case) -> None:
+    if "invalid" not in case:
+        payload = handshake.Payload.decode(bytes.fromhex(case["payload"]))
+        told = [(one["network"], one["lane"], one["index"]) for one in case["indices"]]
+        assert list(payload.indices) == told
+
+
 def check_cookie(case: Case, attempt: Attempt, responder: Identity) -> None:
     """The COOKIE that answers this INIT, from both ends."""
     cookie, datagram = bytes.fromhex(case["cookie"]), bytes.fromhex(case["cookie_datagram"])

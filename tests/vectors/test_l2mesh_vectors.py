@@ -3,6 +3,7 @@
 `tools/vectors` makes them. A peer written elsewhere from `docs/protocol.md` passes the same.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from l2mesh.session.handshake import Initiation, Offer, Role, open_init
 from l2mesh.wire import control, data, group, lan, message, relay
 from l2mesh.wire.body import unpack_value
 from l2mesh.wire.endpoint import parse_endpoint
+from l2mesh.wire.handshake import Payload
 from tools import vectors
 
 CRYPTO = SodiumCrypto()
@@ -220,6 +222,16 @@ def test_join_string(case: Case) -> None:
     join = parse_join_string(case["join_string"])
     assert vectors.plain(join) == case["join"]
     assert format_join_string(join) == case["join_string"]
+
+
+@pytest.mark.parametrize("case", _cases("payload", "payload"))
+def test_payload(case: Case) -> None:
+    payload = _check(case, lambda: Payload.decode(bytes.fromhex(case["payload"])))
+    if payload is None:
+        return
+    assert payload.lanes == case["lanes"]
+    assert [dataclasses.asdict(one) for one in payload.announcements] == case["indices"]
+    assert payload.encode().hex() == case["payload"]
 
 
 @pytest.mark.parametrize("case", _cases("handshake", "init"))
