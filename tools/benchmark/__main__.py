@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.benchmark import builds
-from tools.benchmark.contenders import WAYS, Arena, build
+from tools.benchmark.contenders import LONG, WAYS, Arena, build
 from tools.benchmark.docs import PAGE, insert
 from tools.benchmark.figures import Round
 from tools.benchmark.measures import judge
@@ -64,7 +64,7 @@ def _meeting() -> Meeting:
 
 def _compare(options: argparse.Namespace) -> tuple[list[Round], Idle | None, list[str]]:
     builds.tools()
-    ways = _ways(options.way or WAYS)
+    ways = _ways(options.way or [way for way in WAYS if not (options.quick and way in LONG)])
     plan = QUICK if options.quick else FULL
     if options.rounds:
         plan = Plan(options.rounds, plan.tcp_s, plan.flood_s, plan.sizes, plan.is_quick)

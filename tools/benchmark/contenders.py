@@ -18,7 +18,7 @@ from tools.benchmark.builds import NULL_CIPHER_LIBRARY
 from tools.lab import Host, Lab, Node, Process, lab_controller, lab_planet, wait_until
 from tools.lab.command import Argument
 
-__all__ = ["WAYS", "Arena", "Contender", "WrongPathError", "build"]
+__all__ = ["LONG", "WAYS", "Arena", "Contender", "WrongPathError", "build"]
 
 TINC_PORT: Final = 6550
 TINC_KEY_BITS: Final = 2048
@@ -54,6 +54,7 @@ class Mesh(NamedTuple):
     """``auto`` is the native engine where it has been built."""
     is_relayed: bool = False
     has_cipher: bool = True
+    workers: int = 1
 
 
 class NodeWithoutCipher(Node):
@@ -155,6 +156,7 @@ def _meshes(arena: Arena, names: Sequence[str]) -> list[Contender]:
                 listen=f"[::]:{FIRST_NODE_PORT + number}",
                 engine=kind.engine,
                 relay_only=kind.is_relayed,
+                workers=kind.workers,
             ).start()
             for host in (arena.a, arena.b)
         ]
@@ -201,7 +203,10 @@ _MESHES: Final = {
     "l2mesh": Mesh("native"),
     "null": Mesh("native", has_cipher=False),
     "l2mesh-relay": Mesh("native", is_relayed=True),
+    "l2mesh-workers": Mesh("native", workers=2),
     "reference": Mesh("reference"),
 }
 WAYS: Final = (*_BUILDERS, *_MESHES)
 """All of them."""
+LONG: Final = frozenset({"l2mesh-workers"})
+"""Those that no promise is about: not in a quick look."""

@@ -23,6 +23,7 @@ _TITLES: Final = {
     "l2mesh": "l2mesh, native engine",
     "null": "l2mesh, native, null cipher",
     "l2mesh-relay": "l2mesh, native, `--relay-only`",
+    "l2mesh-workers": "l2mesh, native, 2 workers",
     "reference": "l2mesh, reference engine",
 }
 _TCP: Final = ("tcp1", "tcp1_back", "tcp4", "tcp4_back", "segmented_tcp1", "lossy_tcp1")
