@@ -20,6 +20,7 @@ __all__ = [
     "milliseconds",
     "outline",
     "output_option",
+    "relayer",
     "show",
     "table",
 ]
@@ -74,6 +75,14 @@ def show(context: click.Context, document: dict[str, Any], lines: Iterable[str])
         return
     for line in lines:
         click.echo(line)
+
+
+def relayer(answer: Mapping[str, Any]) -> str | None:
+    """Who relays: the address of a planet, or of a member with its name; None if nobody does."""
+    via: str | None = answer["via"]
+    if via is None or answer.get("via_kind") != "member":
+        return via
+    return f"{via} ({answer.get('via_name') or 'member'})"
 
 
 def clean(value: object) -> str:

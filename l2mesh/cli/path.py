@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from l2mesh.cli.ask import ask
-from l2mesh.cli.output import ago, clean, milliseconds, output_option, show, table
+from l2mesh.cli.output import ago, clean, milliseconds, output_option, relayer, show, table
 
 __all__ = ["COMMANDS"]
 
@@ -44,7 +44,7 @@ def _lines(answer: dict[str, Any]) -> list[str]:
 def _now(answer: dict[str, Any]) -> str:
     if answer["path"] == "none":
         return f"no path, session {clean(answer['session'])}"
-    via = f" via {clean(answer['via'])}" if answer["via"] else ""
+    via = f" via {clean(relayer(answer))}" if answer["via"] else ""
     measured = ""
     if answer["rtt_ms"] is not None:
         measured = f", {milliseconds(answer['rtt_ms'])}, {answer['loss'] * 100:.0f}% lost"
@@ -52,7 +52,7 @@ def _now(answer: dict[str, Any]) -> str:
 
 
 def _row(candidate: dict[str, Any]) -> tuple[object, ...]:
-    via = candidate["via"]
+    via = relayer(candidate)
     return (
         f"relay {via}" if via else candidate["path"],
         candidate["endpoint"],

@@ -10,7 +10,7 @@ import click
 
 from l2mesh.cli.ask import ask
 from l2mesh.cli.failure import Failure
-from l2mesh.cli.output import clean, is_json, output_option, show
+from l2mesh.cli.output import clean, is_json, output_option, relayer, show
 
 __all__ = ["COMMANDS"]
 
@@ -93,7 +93,7 @@ def _tell(context: click.Context, line: str) -> None:
 
 
 def _reply_line(reply: dict[str, Any]) -> str:
-    via = f" via {clean(reply['via'])}" if reply["via"] else ""
+    via = f" via {clean(relayer(reply))}" if reply["via"] else ""
     words = f"{clean(reply['path'])}{via} {clean(reply['endpoint'])}"
     return f"answer from {clean(reply['who'])}: {words} {reply['rtt_ms']:.1f} ms"
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from l2mesh.cli.ask import ask
-from l2mesh.cli.output import clean, milliseconds, output_option, show, table
+from l2mesh.cli.output import clean, milliseconds, output_option, relayer, show, table
 
 __all__ = ["COMMANDS"]
 
@@ -59,8 +59,10 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
         f"fingerprint  {clean(answer['fingerprint'])}",
         f"version      {clean(answer['version'])}, {clean(answer['engine'])} engine",
         f"online       {clean(answer['online'])}",
-        "",
     ]
+    if carried := answer.get("carried_relays"):
+        lines.append(f"relays for   {carried} pair{'s' if carried > 1 else ''} of other members")
+    lines.append("")
     rows = [
         (
             planet["address"],
@@ -113,7 +115,7 @@ def _peer_lines(answer: dict[str, Any]) -> list[str]:
             peer["name"],
             peer["path"],
             peer["endpoint"],
-            peer["via"],
+            relayer(peer),
             milliseconds(peer["rtt_ms"]),
             f"{peer['loss'] * 100:.0f}%",
             peer["cipher"],

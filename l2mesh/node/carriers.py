@@ -25,7 +25,7 @@ from l2mesh.wire.message import RelayRequest
 __all__ = ["Carriers"]
 
 LOOK_S: Final = 2.0
-REST_S: Final = 10.0
+REST_S: Final = 5.0
 """Between looks while no member of ours may carry."""
 SETTLED_S: Final = 5.0
 """A pair is left to its planets so long."""
@@ -56,6 +56,8 @@ class Carriers(Part):
     _sought: set[bytes] = field(default_factory=set)
     """Members with whom a session was begun, only to ask them."""
     _look_at: float = 0.0
+    _found: dict[int, tuple[tuple[int, int], frozenset[bytes]]] = field(default_factory=dict)
+    """network -> roster (its revision and length) and those in it who have the right"""
 
     def __post_init__(self) -> None:
         self.relays.may_carry = self.may_carry
@@ -89,7 +91,8 @@ class Carriers(Part):
 
     def handle_timeout(self, now: float) -> None:
         self._drop_unfit(now)
-        volunteers = {joined.network: _volunteers(joined) for joined in self._joined()}
+        volunteers = {joined.network: self._volunteers(joined) for joined in self._joined()}
+        self._found = {each: self._found[each] for each in volunteers}
         needy = self._in_need(now)
         self._sought.clear()
         for fingerprint in needy:
@@ -173,10 +176,12 @@ class Carriers(Part):
                 peer.keep("carrier", wanted=fingerprint in carriers)
         self._kept = carriers - planets.leaving.keys()
 
-
-def _volunteers(joined: Joined) -> frozenset[bytes]:
-    """Members of a network with the right to relay."""
-    entries = joined.state.roster.entries.items()
-    return frozenset(
-        fingerprint for fingerprint, entry in entries if entry.credential.has_right(Right.RELAY)
-    )
+    def _volunteers(self, joined: Joined) -> frozenset[bytes]:
+        """Members of a network with the right to relay, looked for once in each roster."""
+        roster = joined.state.roster
+        seen = roster.revision, len(roster)
+        if joined.network not in self._found or self._found[joined.network][0] != seen:
+            able = (entry.credential for entry in roster if entry.credential.has_right(Right.RELAY))
+            found = frozenset(credential.fingerprint for credential in able)
+            self._found[joined.network] = seen, found
+        return self._found[joined.network][1]

@@ -46,10 +46,14 @@ def path(node: Node, who: str, now: float) -> PathView:
         told=told,
         candidates=tuple(
             CandidateView(
-                report, show.endpoint_of(node, report.path), show.via_of(node, report.path)
+                report,
+                show.endpoint_of(node, report.path),
+                show.via_of(node, report.path),
+                show.relayer_of(node, report.path),
             )
             for report in reports
         ),
+        relayed_by=show.relayer_of(node, active) if peer.is_live else None,
     )
 
 
@@ -85,7 +89,14 @@ def _summary(
         return "direct: no planet sees this traffic"
     if not node.core.direct:
         return "relayed, as --relay-only wants it"
-    return f"relayed: {_why_relayed(reports, told)}"
+    return f"relayed{_by_whom(node, peer)}: {_why_relayed(reports, told)}"
+
+
+def _by_whom(node: Node, peer: Peer) -> str:
+    relayer = show.relayer_of(node, peer.paths.active)
+    if relayer is None or relayer.is_planet:
+        return ""
+    return f" by the member {relayer.name}" if relayer.name else " by a member"
 
 
 def _why_relayed(reports: tuple[CandidateReport, ...], told: tuple[Endpoint, ...]) -> str:

@@ -156,6 +156,11 @@ class Node(ReachableFace):
         """Whether any planet can be reached."""
         return bool(self.planets.live())
 
+    @property
+    def carried_relays(self) -> int:
+        """Pairs of members for whom we relay now."""
+        return self.carrying.relays
+
     def networks(self) -> list[NetworkView]:
         """All joined networks."""
         return [show.network(joined) for joined in self.networks_part.joined.values()]

@@ -9,7 +9,7 @@ from l2mesh.datapath.streams import is_stream
 from l2mesh.node.culprits import describe
 from l2mesh.node.joined import Joined
 from l2mesh.node.peer import Peer
-from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
+from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView, Relayer
 from l2mesh.switch.loops import Loop
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "peers",
     "ping_result",
     "planets",
+    "relayer_of",
     "via_of",
 ]
 
@@ -94,6 +95,7 @@ def ping_result(node: Node, ping: int) -> PingResult | None:
         path=path_kind(answer.path),
         endpoint=endpoint_of(node, answer.path),
         via=via_of(node, answer.path),
+        relayed_by=relayer_of(node, answer.path),
     )
 
 
@@ -150,6 +152,7 @@ def _peer(node: Node, peer: Peer) -> PeerView:
         rx_bytes=activity.rx_bytes,
         networks=tuple(shared),
         offences=node.culprits.of(peer.fingerprint),
+        relayed_by=relayer_of(node, path),
     )
 
 
@@ -189,8 +192,20 @@ def endpoint_of(node: Node, path: Path) -> Endpoint:
 
 
 def via_of(node: Node, path: Path | None) -> bytes | None:
-    """The address of the planet whose relay a path uses."""
-    if path is None or not path.relay:
+    """The address of the planet or member whose relay a path uses."""
+    carrier = _carrier(node, path)
+    return None if carrier is None else node.address(carrier)
+
+
+def relayer_of(node: Node, path: Path | None) -> Relayer | None:
+    """Who that is."""
+    carrier = _carrier(node, path)
+    if carrier is None:
         return None
-    leg = node.relays.legs.get(path.relay)
-    return node.address(leg.carrier) if leg is not None else None
+    is_planet = node.planets.is_planet(carrier)
+    return Relayer(is_planet, "" if is_planet else name_of(node, carrier))
+
+
+def _carrier(node: Node, path: Path | None) -> bytes | None:
+    leg = node.relays.legs.get(path.relay) if path is not None and path.relay else None
+    return None if leg is None else leg.carrier

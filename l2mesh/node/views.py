@@ -31,6 +31,15 @@ class NetworkView:
 
 
 @dataclass(frozen=True, slots=True)
+class Relayer:
+    """Who relays: a planet, or a member that carries."""
+
+    is_planet: bool
+    name: str
+    """A member's name; empty where it has none, and of planets."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerView:
     """A peer with which there is, or is wanted, a session. Planets are shown by ``PlanetView``."""
 
@@ -41,7 +50,7 @@ class PeerView:
     """``direct``, ``relay`` or ``none``."""
     endpoint: Endpoint | None
     via: bytes | None
-    """The address of the planet that relays."""
+    """The address of who relays, a planet or a member."""
     rtt_ms: float | None
     loss: float
     cipher: str | None
@@ -51,6 +60,8 @@ class PeerView:
     """Those in which it is accepted."""
     offences: dict[str, int]
     """How often a guard or limit had to stop it, by reason."""
+    relayed_by: Relayer | None = None
+    """Who relays, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,7 @@ class PingResult:
     path: str
     endpoint: Endpoint
     via: bytes | None
+    relayed_by: Relayer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,8 @@ class CandidateView:
     endpoint: Endpoint
     """Where it leads: of a stream the planet's endpoint in the world."""
     via: bytes | None
-    """The address of the planet, where it is a relay."""
+    """The address of who relays, where it is a relay."""
+    relayed_by: Relayer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +127,4 @@ class PathView:
     told: tuple[Endpoint, ...]
     """Our own endpoints that the peer has heard."""
     candidates: tuple[CandidateView, ...]
+    relayed_by: Relayer | None = None

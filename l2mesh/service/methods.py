@@ -90,6 +90,7 @@ async def status(daemon: Daemon, _: Arguments) -> dict[str, Any]:
         "offloads": daemon.base.offloads.view(),
         "online": daemon.node.is_online,
         "planets": planets,
+        "carried_relays": daemon.node.carried_relays,
         "health": daemon.health(),
     }
 
@@ -110,6 +111,7 @@ async def peers(daemon: Daemon, _: Arguments) -> dict[str, Any]:
             "path": view.path,
             "endpoint": _endpoint(view.endpoint),
             "via": view.via.hex() if view.via is not None else None,
+            **reach.relayer(view.relayed_by),
             "rtt_ms": view.rtt_ms,
             "loss": view.loss,
             "cipher": view.cipher,
@@ -146,6 +148,7 @@ async def ping(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
         "path": result.path,
         "endpoint": _endpoint(result.endpoint),
         "via": result.via.hex() if result.via is not None else None,
+        **reach.relayer(result.relayed_by),
     }
 
 

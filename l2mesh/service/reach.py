@@ -12,7 +12,7 @@ from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import ConfigError
 from l2mesh.node.advice import Findings, advise, has_family, udp_state
 from l2mesh.node.netcheck import Netcheck, Reach, outside
-from l2mesh.node.views import CandidateView
+from l2mesh.node.views import CandidateView, Relayer
 from l2mesh.runtime.dial import tcp_state
 from l2mesh.service.api import ApiError
 from l2mesh.wire.endpoint import format_endpoint
@@ -20,7 +20,7 @@ from l2mesh.wire.endpoint import format_endpoint
 if TYPE_CHECKING:
     from l2mesh.service.daemon import Daemon
 
-__all__ = ["netcheck", "path"]
+__all__ = ["netcheck", "path", "relayer"]
 
 PROBES: Final = 5
 PROBE_EVERY_S: Final = 0.2
@@ -49,6 +49,7 @@ async def path(daemon: Daemon, arguments: Mapping[str, Any]) -> dict[str, Any]:
         "path": view.path,
         "endpoint": _endpoint(view.endpoint),
         "via": view.via.hex() if view.via is not None else None,
+        **relayer(view.relayed_by),
         "rtt_ms": view.rtt_ms,
         "loss": view.loss,
         "retry_s": view.retry_s,
@@ -115,12 +116,20 @@ async def _try_tcp(daemon: Daemon) -> dict[Endpoint, str]:
 # --- forms --------------------------------------------------------------------------------------
 
 
+def relayer(by: Relayer | None) -> dict[str, Any]:
+    """Beside `via`: whether a planet or a member relays, and the member's name."""
+    if by is None:
+        return {"via_kind": None, "via_name": None}
+    return {"via_kind": "planet" if by.is_planet else "member", "via_name": by.name or None}
+
+
 def _candidate(candidate: CandidateView) -> dict[str, Any]:
     report = candidate.report
     return {
         "path": "tls" if report.source == "stream" else "relay" if report.path.relay else "direct",
         "endpoint": format_endpoint(candidate.endpoint),
         "via": candidate.via.hex() if candidate.via is not None else None,
+        **relayer(candidate.relayed_by),
         "source": report.source,
         "state": report.standing.value,
         "reason": report.reason,

@@ -2,6 +2,7 @@
 
 from l2mesh.node.node import Node
 from l2mesh.node.peer import Peer
+from l2mesh.node.views import Relayer
 from tests.simulator.internet import Line
 from tests.simulator.nat import NatKind
 from tests.simulator.node import NodeHost
@@ -67,7 +68,10 @@ def test_a_pair_moves_to_a_member_that_is_clearly_better(sim: Simulation) -> Non
     there, back = relayed(sim)
     carrier = sim.nodes[2]
     sim.run_until_slow(lambda: is_by(sim, carrier), 20)
-    assert carrier.core.carrying.relays == 1
+    assert carrier.core.carried_relays == 1
+    shown = sim.nodes[0].core.path(sim.nodes[1].name, sim.now)
+    assert shown.relayed_by == Relayer(is_planet=False, name=carrier.name)
+    assert shown.summary.startswith(f"relayed by the member {carrier.name}: ")
     began = sim.now
     sim.run(2)  # for a moment what is sent goes by both
     before = sim.planets[0].engine.counters()["relayed_packets"]

@@ -493,6 +493,21 @@ def test_ping_that_stays_relayed_says_where_to_look(
     assert lines[10] == ("10 sent, 10 answered; not direct: `l2mesh path bob` shows what was tried")
 
 
+def test_a_member_that_relays_is_named(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_carol = {"via": "3333333333", "via_kind": "member", "via_name": "carol\x1b"}
+    for verb, extra in (("ping", PONG), ("path", PATH)):
+        monkeypatch.setitem(ANSWERS, verb, {**extra, "path": "relay", **by_carol})
+    monkeypatch.setitem(ANSWERS, "peers", {"peers": [{**PEER, **by_carol}]})
+    monkeypatch.setitem(ANSWERS, "status", {**STATUS, "carried_relays": 2})
+    for command in (["ping", "bob", "-c", "1"], ["path", "bob"], ["peers"]):
+        assert main(command) == 0
+        assert "3333333333 (carol\N{REPLACEMENT CHARACTER})" in capsys.readouterr().out
+    assert main(["status"]) == 0
+    assert "relays for   2 pairs of other members" in capsys.readouterr().out
+
+
 def test_path_and_netcheck_are_readable(
     daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:

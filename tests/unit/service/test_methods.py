@@ -8,7 +8,7 @@ import pytest
 
 from l2mesh.datapath.interface import Endpoint, FdbEntry
 from l2mesh.errors import ConfigError, StateError
-from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView
+from l2mesh.node.views import NetworkView, PeerView, PingResult, PlanetView, Relayer
 from l2mesh.runtime.offloads import Offloads
 from l2mesh.service import methods
 from l2mesh.service.api import ApiError
@@ -43,6 +43,7 @@ PEER = PeerView(
     rx_bytes=2,
     networks=(NETWORK,),
     offences={"dhcp_guard": 3},
+    relayed_by=Relayer(is_planet=False, name="carol"),
 )
 PLANET = PlanetView(bytes.fromhex("1111111111"), bytes(32), None, None, "connecting")
 
@@ -54,6 +55,7 @@ class FakeNode:
         self.ping_errors: list[Exception] = []
         self.ping_results: list[PingResult | None] = []
         self.is_online = True
+        self.carried_relays = 2
 
     def networks(self) -> list[NetworkView]:
         return self.views
@@ -184,6 +186,7 @@ async def test_documents_speak_the_words_of_the_contract(daemon: FakeDaemon) -> 
     ]
     (peer,) = (await daemon.ask("peers"))["peers"]
     assert peer["offences"] == {"dhcp_guard": 3}
+    assert (peer["via_kind"], peer["via_name"]) == ("member", "carol")
     assert (peer["endpoint"], peer["via"], peer["networks"]) == (
         "[2001:db8::1]:9993",
         "1111111111",
@@ -349,6 +352,7 @@ async def test_ping_waits_for_a_session_and_its_answer(
     ]
     answer = await daemon.ask("ping", who="bob")
     assert (answer["rtt_ms"], answer["endpoint"], answer["via"]) == (1.5, "192.0.2.1:1", None)
+    assert (answer["via_kind"], answer["via_name"]) == (None, None)
 
 
 @pytest.mark.asyncio
