@@ -13,7 +13,7 @@
 | READY   | a client's path moves              | READY   |                             |
 | READY   | a client has gone                  | -       | RELAY_GONE to the other     |
 | any     | the two may not any more           | -       | as at no, or RELAY_GONE     |
-| AGREED, READY | 90 s without RELAY_RENEW     | -       | RELAY_GONE to both          |
+| AGREED, READY | 90 s without a RENEW of one  | -       | RELAY_GONE to both          |
 
 A client causes at most four unanswered offers; up to 256 further requests wait their turn, because
 a node that comes into a large network asks for all of its members at once. The machine calls
@@ -190,7 +190,7 @@ class Rendezvous:
             if relay is None or client not in (relay.left, relay.right):
                 gone.append(number)
             elif relay.state is not RelayState.OFFERED:
-                relay.expires = now + LIFE_S
+                relay.until[client] = now + LIFE_S
         if gone:
             outcome.tell(client, RelayGone(relays=tuple(gone)))
         return outcome
@@ -264,7 +264,7 @@ class Rendezvous:
 
     def _agree(self, relay: Relay, outcome: Outcome, now: float) -> None:
         relay.state = RelayState.AGREED
-        relay.expires = now + LIFE_S
+        relay.keep(now + LIFE_S)
         self._make_ready(relay, outcome, now)
 
     def _make_ready(self, relay: Relay, outcome: Outcome, now: float) -> None:
@@ -272,7 +272,7 @@ class Rendezvous:
         if not self._forward(relay, outcome):
             return
         relay.state = RelayState.READY
-        relay.expires = now + LIFE_S
+        relay.keep(now + LIFE_S)
         relay.told_at = now
         for client in (relay.left, relay.right):
             outcome.tell(client, RelayReady(relay=relay.relay, peer=relay.other(client)))

@@ -16,7 +16,7 @@ from l2mesh.crypto import Random
 __all__ = ["LIFE_S", "MAX_OFFERS", "MAX_RELAYS", "OFFER_S", "Relay", "RelayState", "RelayTable"]
 
 LIFE_S: Final = 90.0
-"""After the last RELAY_RENEW."""
+"""After the last RELAY_RENEW of either client: each has to want it."""
 OFFER_S: Final = 5.0
 """How long an offer waits for its answer."""
 MAX_RELAYS: Final = 1024
@@ -42,9 +42,19 @@ class Relay:
     left: bytes
     right: bytes
     state: RelayState
-    expires: float
+    until: dict[bytes, float]
+    """Client -> until when it wants the relay."""
     told_at: float = 0.0
     """When both clients heard RELAY_READY."""
+
+    @property
+    def expires(self) -> float:
+        """When the first of both wants it no longer."""
+        return min(self.until.values())
+
+    def keep(self, until: float) -> None:
+        """Both want it until then."""
+        self.until = dict.fromkeys((self.left, self.right), until)
 
     def other(self, client: bytes) -> bytes:
         """The client at the other end."""
@@ -97,7 +107,8 @@ class RelayTable:
         number = 0
         while number == 0 or number in self._by_id:
             number = int.from_bytes(self._random(_ID_BYTES), "big")
-        relay = Relay(number, left, right, RelayState.OFFERED, now + OFFER_S)
+        until = dict.fromkeys((left, right), now + OFFER_S)
+        relay = Relay(number, left, right, RelayState.OFFERED, until)
         self._by_id[number] = relay
         self._by_pair[frozenset((left, right))] = relay
         for client in (left, right):
@@ -115,5 +126,5 @@ class RelayTable:
                 self._by_client.pop(client, None)
 
     def expired(self, now: float) -> list[Relay]:
-        """Offers without an answer and relays that nobody renewed."""
+        """Offers without an answer and relays that one client has not renewed."""
         return [relay for relay in self if now >= relay.expires]

@@ -1,5 +1,7 @@
 from itertools import count
 
+import pytest
+
 from l2mesh.datapath.interface import Endpoint, RemoveRelay, SetRelay
 from l2mesh.relay.rendezvous import MAX_WAITING, Outcome, Rendezvous
 from l2mesh.wire.message import (
@@ -137,11 +139,17 @@ def sweep(rendezvous: Rendezvous, until: float) -> Outcome:
     return outcome
 
 
-def test_relay_lives_90_s_after_the_last_renewal_of_either() -> None:
+@pytest.mark.parametrize("first", [A, B])
+def test_relay_lives_90_s_after_the_last_renewal_of_each(first: bytes) -> None:
+    """Who wants nothing any more gets nothing, however much the other wants to send."""
     rendezvous = planet(A, B)
     relay = ready(rendezvous, A, B)
-    assert rendezvous.renew(B, (relay,), 60.0) == Outcome()
+    for client in (A, B):
+        assert rendezvous.renew(client, (relay,), 60.0) == Outcome()
     assert sweep(rendezvous, 149.0) == Outcome()
+    other = B if first == A else A
+    for moment in (90.0, 120.0, 149.0):
+        assert rendezvous.renew(other, (relay,), moment) == Outcome()
     expired = sweep(rendezvous, 151.0)
     assert expired.commands == [RemoveRelay(relay)]
     assert [client for client, _ in expired.messages] == [A, B]
