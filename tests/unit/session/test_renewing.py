@@ -129,6 +129,19 @@ def test_session_that_carried_nothing_is_erased_at_600_seconds() -> None:
     assert not world.a.receive and world.a.events(SessionDead)
 
 
+def test_keys_of_a_late_first_frame_are_erased_60_seconds_after_it() -> None:
+    """Forward secrecy counts from the frame, though the session was left alone for long."""
+    world = connected()
+    world.run(400.0)
+    world.drop = lambda _host, packet: is_handshake(packet, 1)  # nothing replaces it
+    assert world.frame(world.a, "late") and world.frame(world.b, "late")
+    world.run(58.0)
+    assert world.a.receive and world.b.receive
+    world.run(3.0)
+    for host in (world.a, world.b):
+        assert not host.receive and not host.control and not host.send
+
+
 def test_session_that_is_always_wanted_never_lapses() -> None:
     world = connected()
     world.b.sessions.always = True
