@@ -139,6 +139,10 @@ class Meetings:
         self.accepted[peer] = credential
         return [Accept(peer, credential)]
 
+    def knows(self, peer: bytes) -> bool:
+        """Whether anything has passed between the peer and us in this network."""
+        return any(peer in table for table in (self.accepted, self._met, self._held, self._waiting))
+
     def forget(self, peer: bytes) -> None:
         """The last session with a peer is gone; it stays accepted until judged again."""
         self._met.pop(peer, None)

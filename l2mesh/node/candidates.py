@@ -15,7 +15,7 @@ from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import ConfigError, MalformedPacket
 from l2mesh.node.core import Core
 from l2mesh.node.effects import Persist
-from l2mesh.node.files import PEERS_FILE, PeersFile
+from l2mesh.node.files import PEERS_FILE, PeersFile, save_at
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
 from l2mesh.node.planets import Planets
@@ -28,10 +28,8 @@ __all__ = ["Candidates"]
 
 MAX_TOLD: Final = 8
 MAX_REMEMBERED: Final = 1024
-FEW: Final = 64
 SAVE_S: Final = 0.1
-"""A new endpoint that worked is on disk at once; where more than `FEW` are known, within this time,
-since all of them are written together."""
+"""A new endpoint that worked is on disk within this time where many are known."""
 
 Prefixes = Callable[[], Iterable[str]]
 
@@ -122,8 +120,9 @@ class Candidates(Part):
         self.remembered[peer.fingerprint] = path.endpoint
         while len(self.remembered) > MAX_REMEMBERED:
             del self.remembered[next(iter(self.remembered))]
-        self._save_at = self._save_at or now + SAVE_S
-        if len(self.remembered) <= FEW:
+        entries = len(self.remembered)
+        self._save_at = save_at(entries, now, due=self._save_at, within_s=SAVE_S)
+        if self._save_at <= now:
             self.save()
 
     def local_endpoints_changed(self, now: float) -> None:

@@ -22,10 +22,12 @@ from l2mesh.node.joined import Joined, Options, StaticEntry
 from l2mesh.switch.fdb import MAX_STATIC
 from l2mesh.wire.body import pack, unpack
 
-__all__ = ["PEERS_FILE", "PeersFile", "network_file", "read_network", "write_network"]
+__all__ = ["PEERS_FILE", "PeersFile", "network_file", "read_network", "save_at", "write_network"]
 
 PEERS_FILE: Final = "peers"
 SCHEMA: Final = 1
+FEW: Final = 64
+"""Entries of a file that is written with every change of one."""
 
 
 class NetworkFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +59,17 @@ class PeersFile(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: int
     endpoints: list[tuple[bytes, str]] = []
+
+
+def save_at(entries: int, now: float, *, due: float | None, within_s: float) -> float:
+    """When a file of so many entries is written after a change of one: at once while they are few,
+    since a kill loses nothing then; else within a time of the first change, all together.
+
+    ``due`` is what this said of an earlier change that is not written yet.
+    """
+    if entries <= FEW:
+        return now
+    return now + within_s if due is None else due
 
 
 def network_file(network: int) -> str:

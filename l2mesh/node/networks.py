@@ -23,7 +23,7 @@ from l2mesh.node import port
 from l2mesh.node.candidates import Candidates
 from l2mesh.node.core import BY_ROLE, Core
 from l2mesh.node.effects import NetworkChanged, Persist
-from l2mesh.node.files import network_file, write_network
+from l2mesh.node.files import network_file, save_at, write_network
 from l2mesh.node.joined import Joined, Options
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 MAX_NETWORKS: Final = 256
 EXPIRY_CHECK_S: Final = 5.0
 SAVE_ROSTER_S: Final = 0.5
-SMALL_ROSTER: Final = 64
+"""A change of a large roster is on disk within this time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -148,10 +148,10 @@ class Networks(Part):
 
         The file holds the whole roster, and a roster of thousands changes many times a second.
         """
-        if len(joined.state.roster) <= SMALL_ROSTER:
+        entries = len(joined.state.roster)
+        joined.save_at = save_at(entries, now, due=joined.save_at, within_s=SAVE_ROSTER_S)
+        if joined.save_at <= now:
             self.keep(joined)
-        else:
-            joined.save_at = joined.save_at or now + SAVE_ROSTER_S
 
     def keep_all(self) -> None:
         """Write what was put off."""
@@ -310,7 +310,8 @@ class Networks(Part):
     def session_lost(self, peer: Peer, now: float) -> None:
         peer.is_wanted = False
         for joined in self.joined.values():
-            self.part_from(joined, peer, now)
+            if joined.meetings.knows(peer.fingerprint):
+                self.part_from(joined, peer, now)
 
     def connect_failed(self, peer: Peer, now: float) -> None:
         peer.is_wanted = False

@@ -1,6 +1,7 @@
 """Joining a network: whoever may, becomes a member; whoever may not, is told so and stays out."""
 
 from l2mesh.address import network_id
+from l2mesh.datapath.interface import FlushPeer
 from tests.simulator.nat import NatKind
 from tests.simulator.seeds import seeds
 from tests.simulator.simulation import POOL, Simulation
@@ -100,3 +101,30 @@ def test_who_leaves_is_gone_and_may_come_back(sim: Simulation) -> None:
     ping = first_answer(other, one, network)
     sim.run(3)
     assert ping.has_answer
+
+
+def test_who_leaves_is_forgotten_only_where_he_was_met(sim: Simulation) -> None:
+    """A session that ends touches the networks that were shared on it, and no others."""
+    home(sim)
+    [controller], (one, other) = sim.controllers, sim.nodes
+    shared = sim.network_of(sim.nodes)
+    alone = controller.create_network("10.78.0.0/16", public=True)
+    one.join(alone)
+    sim.run_until(lambda: one.is_member(alone), 5)
+    ping = first_answer(one, other, shared)
+    sim.run_until(lambda: ping.has_answer and other.is_direct_to(one), 5)
+    sim.run(1)
+    flushed: list[tuple[int, bytes | None]] = []
+    execute = one.engine.execute
+
+    def note(command: object, now: float) -> None:
+        if isinstance(command, FlushPeer):
+            flushed.append((command.network, command.peer))
+        execute(command, now)  # type: ignore[arg-type]
+
+    one.engine.execute = note  # type: ignore[method-assign]
+    for host in (other, sim.planets[0]):
+        host.call(lambda core, now: core.close(now))
+        sim.run(1)
+        host.crash()
+    assert flushed == [(shared, other.fingerprint)]

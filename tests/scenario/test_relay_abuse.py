@@ -69,8 +69,8 @@ def test_a_relay_of_others_is_of_no_use(sim: Simulation) -> None:
 
 @seeds(1)
 def test_an_init_alone_makes_no_client(sim: Simulation) -> None:
-    """INITs that were seen on the way, said again and again in a bystander's name: he gets an answer
-    to each at most, none larger than what it answers, and the planet has no new client."""
+    """INITs that were seen on the way, said again in a bystander's name: he gets an answer at most
+    to each, none larger than what it answers, and the planet has no new client."""
     address, _ = bystander(sim)
     pings, _ = relayed_pair(sim)
     [planet] = sim.planets
