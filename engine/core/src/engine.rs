@@ -21,7 +21,7 @@ use crate::receive::{Datagram, Receiver};
 use crate::relay::Relays;
 use crate::replication;
 use crate::send::Sender;
-use crate::sink::{FrameMeta, Sink};
+use crate::sink::{FrameMeta, Run, Sink};
 use crate::switching::{self, Switching};
 use crate::upcall::Upcall;
 
@@ -151,9 +151,8 @@ impl Engine {
         sink: &mut impl Sink,
     ) {
         let journal = &mut self.sender.journal;
-        let Some(relay) = self.relays.receive(run, stride, source, now, journal, sink) else {
-            return;
-        };
+        let whole = Run { bytes: run, stride, place };
+        let Some(relay) = self.relays.receive(&whole, source, now, journal, sink) else { return };
         for (n, datagram) in run.chunks_mut(stride).enumerate() {
             let place = place + n * stride + RELAY_HEADER_BYTES;
             self.inside(&mut datagram[RELAY_HEADER_BYTES..], place, source, relay, now, sink);

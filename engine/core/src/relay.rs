@@ -11,7 +11,7 @@ use crate::header::parse_relay;
 use crate::journal::Journal;
 use crate::limits::TokenBucket;
 use crate::peers::Fingerprint;
-use crate::sink::{MAX_TRAIN, MAX_TRAIN_BYTES, Sink};
+use crate::sink::{Run, Sink};
 
 /// One end of a relay.
 #[derive(Clone, Copy, Debug)]
@@ -74,18 +74,16 @@ impl Relays {
     }
 
     /// Take a run of RELAY datagrams of one source with one id: that id if what is inside is for us,
-    /// else they were forwarded or dropped. `stride` is the length of each but the last.
+    /// else they were forwarded or dropped.
     pub fn receive(
         &mut self,
-        train: &[u8],
-        stride: usize,
+        run: &Run<'_>,
         source: Endpoint,
         now: f64,
         journal: &mut Journal,
         sink: &mut impl Sink,
     ) -> Option<u64> {
-        let count = train.len().div_ceil(stride.max(1)) as u64;
-        let Some(number) = parse_relay(train) else {
+        let Some(number) = parse_relay(run.bytes) else {
             journal.drop(DropReason::Malformed);
             return None;
         };
@@ -96,46 +94,38 @@ impl Relays {
                 _ => None,
             };
             if let Some((client, target)) = way {
-                self.forward(client, target, train, stride, now, journal, sink);
+                self.forward(client, target, run, now, journal, sink);
                 return None;
             }
         }
         if self.legs.get(&number) == Some(&source) {
             return Some(number);
         }
-        journal.counters.drop_many(DropReason::UnknownRelay, count);
+        journal.counters.drop_many(DropReason::UnknownRelay, run.count() as u64);
         None
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the train is two of them")]
     fn forward(
         &mut self,
         client: Fingerprint,
         target: Endpoint,
-        train: &[u8],
-        stride: usize,
+        run: &Run<'_>,
         now: f64,
         journal: &mut Journal,
         sink: &mut impl Sink,
     ) {
         let Some(Client { bucket, .. }) = self.clients.get_mut(&client) else { return };
-        let count = train.len().div_ceil(stride);
+        let count = run.count();
         let passed = bucket.take_some(now, count);
         journal.counters.drop_many(DropReason::RelayRate, (count - passed) as u64);
         if passed == 0 {
             return;
         }
-        let train = &train[..train.len().min(passed * stride)];
-        for part in train.chunks(stride * MAX_TRAIN.min(MAX_TRAIN_BYTES / stride).max(1)) {
-            if part.len() <= stride {
-                sink.transmit(target, part);
-            } else {
-                sink.train(target, part.len(), stride).copy_from_slice(part);
-            }
-        }
+        let run = run.first(passed);
+        sink.forward(target, &run);
         journal.counters.relayed_packets += passed as u64;
-        journal.counters.relayed_bytes += train.len() as u64;
-        journal.counters.sent(passed as u64, train.len());
+        journal.counters.relayed_bytes += run.bytes.len() as u64;
+        journal.counters.sent(passed as u64, run.bytes.len());
     }
 
     fn forget(&mut self, ends: Option<[End; 2]>) {

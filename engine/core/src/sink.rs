@@ -77,6 +77,37 @@ pub struct Merged {
     pub superframes: u64,
 }
 
+/// Datagrams of one source as they came, each `stride` bytes long, the last perhaps shorter.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// All of them, one behind the other.
+    pub bytes: &'a [u8],
+    /// Length of each but the last.
+    pub stride: usize,
+    /// Where `bytes` begin in the memory handed to `Engine::datagrams`.
+    pub place: usize,
+}
+
+impl<'a> Run<'a> {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.bytes.len().div_ceil(self.stride.max(1))
+    }
+
+    /// The first `count` of them.
+    #[must_use]
+    pub fn first(&self, count: usize) -> Self {
+        Self { bytes: &self.bytes[..self.bytes.len().min(count * self.stride)], ..*self }
+    }
+
+    /// The fewest trains that they may leave as; one of a single datagram is none.
+    pub fn trains(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let stride = self.stride.max(1);
+        self.bytes.chunks(stride * MAX_TRAIN.min(MAX_TRAIN_BYTES / stride).max(1))
+    }
+}
+
 /// Takes what an engine gives out, in order.
 pub trait Sink {
     /// Memory for one datagram to `endpoint`, exactly `length` bytes. All of it is overwritten
@@ -98,6 +129,18 @@ pub trait Sink {
 
     /// The batch is over: write what has been merged. What was written is said.
     fn end_batch(&mut self) -> Merged;
+
+    /// Send datagrams as they came. They stay untouched at their place until `Engine::datagrams`
+    /// returns, so a sink may send them from there instead of copying.
+    fn forward(&mut self, endpoint: Endpoint, run: &Run<'_>) {
+        for train in run.trains() {
+            if train.len() <= run.stride {
+                self.transmit(endpoint, train);
+            } else {
+                self.train(endpoint, train.len(), run.stride).copy_from_slice(train);
+            }
+        }
+    }
 
     /// Send bytes that exist already.
     fn transmit(&mut self, endpoint: Endpoint, datagram: &[u8]) {

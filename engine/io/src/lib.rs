@@ -13,6 +13,8 @@
 #![deny(unsafe_code)]
 
 mod counters;
+#[cfg(test)]
+mod faults;
 pub mod flood;
 pub mod forwarder;
 mod outbox;

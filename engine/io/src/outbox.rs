@@ -7,17 +7,23 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use l2mesh_core::Endpoint;
-use l2mesh_core::sink::{MAX_TRAIN, MAX_TRAIN_BYTES};
+use l2mesh_core::sink::{MAX_TRAIN, MAX_TRAIN_BYTES, Run};
 
 use crate::counters::{IoCounters, count};
 use crate::side::SideDoor;
 use crate::sys::{self, Message, SEND_BATCH, Sending};
 
+#[cfg(test)]
+mod tests;
+
+/// Forwarded datagrams that are together at least as long are sent from where they were received.
+const WORTH_BYTES: usize = 4 * 1024;
 /// Memory for datagrams that were not sent yet; a quarter of a core's L2 cache.
 const BYTES: usize = 256 * 1024;
 /// Above it what there is leaves, since more would only leave the cache.
@@ -62,6 +68,14 @@ impl Entry {
     }
 }
 
+/// Datagrams that leave from the receive buffer that the engine is at.
+#[derive(Clone, Debug)]
+struct Forward {
+    endpoint: Endpoint,
+    place: Range<usize>,
+    stride: usize,
+}
+
 /// What the kernel may be asked to do.
 #[derive(Clone, Copy, Debug)]
 struct Socket {
@@ -75,6 +89,7 @@ pub(crate) struct Outbox {
     entries: Vec<Entry>,
     /// The first entry that is not sent.
     next: usize,
+    forwards: Vec<Forward>,
     v4: Option<Socket>,
     v6: Option<Socket>,
     /// The way of what no socket carries.
@@ -96,6 +111,7 @@ impl Outbox {
             used: 0,
             entries: Vec::with_capacity(1024),
             next: 0,
+            forwards: Vec::new(),
             v4: None,
             v6: None,
             door: None,
@@ -157,6 +173,68 @@ impl Outbox {
         &mut self.memory[start..start + length]
     }
 
+    /// Takes datagrams that lie in the receive buffer. Short ones are copied, since those of several
+    /// buffers leave by one call or as one train; unless others wait that they must not overtake.
+    pub(crate) fn forward(&mut self, endpoint: Endpoint, run: &Run<'_>) {
+        if self.forwards.is_empty() && run.bytes.len() < WORTH_BYTES {
+            run.trains().for_each(|train| self.copy(endpoint, train, run.stride));
+        } else {
+            let place = run.place..run.place + run.bytes.len();
+            self.forwards.push(Forward { endpoint, place, stride: run.stride });
+        }
+    }
+
+    /// Sends what was taken by `forward`, after all that came before. `buffer` is where it lies,
+    /// and may be used anew afterwards: what the kernel does not take at once is copied.
+    pub(crate) fn send_forwards(&mut self, buffer: &[u8]) {
+        if self.forwards.is_empty() {
+            return;
+        }
+        let mut goes_on = self.full.is_none() && self.flush() == Sent::All;
+        let mut forwards = std::mem::take(&mut self.forwards);
+        for Forward { endpoint, place, stride } in forwards.drain(..) {
+            let (bytes, place) = (&buffer[place.clone()], place.start);
+            for train in (Run { bytes, stride, place }).trains() {
+                goes_on = goes_on && self.send_now(endpoint, train, stride);
+                if !goes_on {
+                    self.copy(endpoint, train, stride);
+                }
+            }
+        }
+        self.forwards = forwards;
+    }
+
+    /// Forgets what lies in a buffer that nobody knows any more.
+    pub(crate) fn forget_forwards(&mut self) {
+        self.forwards.clear();
+    }
+
+    fn copy(&mut self, endpoint: Endpoint, train: &[u8], stride: usize) {
+        let memory = if train.len() > stride {
+            self.train(endpoint, train.len(), stride)
+        } else {
+            self.datagram(endpoint, train.len())
+        };
+        memory.copy_from_slice(train);
+    }
+
+    /// Whether the kernel has taken a train as it is.
+    fn send_now(&mut self, endpoint: Endpoint, bytes: &[u8], stride: usize) -> bool {
+        let stride = if bytes.len() > stride { stride } else { 0 };
+        let Some(socket) = self.socket(&endpoint) else { return false };
+        if SideDoor::leads_to(&endpoint) || (stride > 0 && !self.may_segment(socket, &endpoint)) {
+            return false;
+        }
+        let message = Message { endpoint, bytes, stride };
+        if self.sending.send(socket.fd, std::iter::once(message)).is_err() {
+            return false; // it is tried again from memory of ours, and what is wrong is seen then
+        }
+        count(&self.counters.udp_send_calls, 1);
+        count(&self.counters.udp_send_messages, 1);
+        count(&self.counters.udp_send_trains, u64::from(stride > 0));
+        true
+    }
+
     fn make_room(&mut self, length: usize) {
         if self.used + length <= self.memory.len() {
             return;
@@ -187,7 +265,7 @@ impl Outbox {
                 self.next += 1;
                 continue;
             }
-            let Some(socket) = self.socket(&entry) else {
+            let Some(socket) = self.socket(&entry.endpoint) else {
                 count(&self.counters.underlay_send_no_family, 1);
                 self.next += 1;
                 continue;
@@ -233,8 +311,8 @@ impl Outbox {
         Sent::Blocked
     }
 
-    fn socket(&self, entry: &Entry) -> Option<Socket> {
-        if entry.endpoint.address.is_ipv4() { self.v4 } else { self.v6 }
+    fn socket(&self, endpoint: &Endpoint) -> Option<Socket> {
+        if endpoint.address.is_ipv4() { self.v4 } else { self.v6 }
     }
 
     fn may_segment(&mut self, socket: Socket, endpoint: &Endpoint) -> bool {

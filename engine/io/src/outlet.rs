@@ -13,7 +13,7 @@ use l2mesh_core::offload::checksum::complete_at;
 use l2mesh_core::offload::coalesce::{Coalescer, Item, MOST_FRAMES, Place, Switches};
 use l2mesh_core::offload::split::Split;
 use l2mesh_core::offload::virtio;
-use l2mesh_core::sink::{Delivery, FrameMeta, GsoKind, Merged, Sink};
+use l2mesh_core::sink::{Delivery, FrameMeta, GsoKind, Merged, Run, Sink};
 
 use crate::counters::{IoCounters, count};
 use crate::outbox::Outbox;
@@ -131,6 +131,10 @@ impl Sink for Outlet {
 
     fn train(&mut self, endpoint: Endpoint, length: usize, stride: usize) -> &mut [u8] {
         self.outbox.train(endpoint, length, stride)
+    }
+
+    fn forward(&mut self, endpoint: Endpoint, run: &Run<'_>) {
+        self.outbox.forward(endpoint, run);
     }
 
     fn deliver(&mut self, network: u64, frame: &Delivery<'_>) {

@@ -311,6 +311,8 @@ impl Sending {
         fd: RawFd,
         messages: impl Iterator<Item = Message<'a>>,
     ) -> io::Result<usize> {
+        #[cfg(test)]
+        crate::faults::next()?;
         let mut count = 0;
         for message in messages.take(SEND_BATCH) {
             let (address, length) = address_of(&message.endpoint);

@@ -130,6 +130,7 @@ impl Worker {
 
     /// Makes ready for another `run` after a panic: what was at hand is lost.
     pub(crate) fn recover(&mut self) {
+        self.outlet.outbox.forget_forwards();
         self.write_frames();
     }
 
@@ -266,6 +267,7 @@ impl Worker {
         self.shared.with(self.now, |engine, now| {
             engine.datagrams(train, stride, source, now, outlet);
         });
+        outlet.outbox.send_forwards(train);
     }
 
     /// Ends a batch.
