@@ -93,11 +93,14 @@ impl FrameBuffer {
         Self(vec![0; FRAME_AT + FRAME_BYTES])
     }
 
-    /// Reads one frame, behind its virtio header if it has one; the frame's length.
+    /// Reads one frame, behind its virtio header if it has one; the frame's length. At the end of
+    /// all frames, which a socket has and a TAP has not, the device is gone.
     pub(crate) fn read(&mut self, fd: RawFd, has_vnet: bool) -> io::Result<usize> {
         let head = if has_vnet { VNET_HEADER_BYTES } else { 0 };
-        let read = sys::read(fd, &mut self.0[FRAME_AT - head..])?;
-        Ok(read.saturating_sub(head))
+        match sys::read(fd, &mut self.0[FRAME_AT - head..])? {
+            0 => Err(io::Error::from_raw_os_error(libc::ENODEV)),
+            read => Ok(read.saturating_sub(head)),
+        }
     }
 
     /// The virtio header of the last frame, if it had one.
