@@ -71,7 +71,9 @@ class Daemon:
             self.node = ControllerNode(self.base.settings(), self.store)
             self.driver: Driver[Effect] = self.base.drive(self.node, self._carry_out)
             admin = Admin(self.node, self.store, self.address, self.refresh)
-            self.api = ApiServer(options.state / SOCKET, method_table(admin))
+            self.api = ApiServer(
+                options.state / SOCKET, method_table(admin), settled=self.base.writer.settled
+            )
             undo.pop_all()
         streams = self.driver.underlay.streams
         self.dialler = Dialler(streams, self._stream_changed, proxy=options.proxy)
@@ -120,7 +122,7 @@ class Daemon:
 
     def _carry_out(self, effect: Effect) -> None:
         if isinstance(effect, Persist):
-            self.base.persist(effect)
+            self.base.writer.put(effect)
         elif isinstance(effect, OpenStream | CloseStream):
             self.dialler.carry_out(effect)
 

@@ -73,9 +73,20 @@ class Method:
 class ApiServer:
     """Answers requests until closed."""
 
-    def __init__(self, path: Path, methods: Mapping[str, Method]) -> None:
-        """Takes the socket's place; ConfigError when a live daemon answers there."""
+    def __init__(
+        self,
+        path: Path,
+        methods: Mapping[str, Method],
+        *,
+        settled: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Takes the socket's place; ConfigError when a live daemon answers there.
+
+        `settled` is awaited before a request that changes something is answered: what a caller has
+        been told survives a kill.
+        """
         self.path = path
+        self._settled = settled
         self._methods = methods
         self._socket = _listen(path)
         self._inode = path.stat().st_ino
@@ -161,6 +172,8 @@ class ApiServer:
         gone = asyncio.ensure_future(reader.read(1))
         try:
             await asyncio.wait({call, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if method.writes and self._settled is not None and call.done():
+                await self._settled()
             return {"result": call.result()} if call.done() else None
         finally:
             call.cancel()

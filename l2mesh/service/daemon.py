@@ -46,7 +46,9 @@ class Daemon(RunningNode):
         )
         with contextlib.ExitStack() as undo:
             undo.callback(self.release)
-            self.api = ApiServer(options.socket, method_table(self))
+            self.api = ApiServer(
+                options.socket, method_table(self), settled=self.base.writer.settled
+            )
             undo.pop_all()
 
     async def start(self) -> None:

@@ -20,7 +20,6 @@ from l2mesh.crypto import Crypto, SodiumCrypto
 from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.errors import ConfigError, L2meshError
 from l2mesh.node.core import Settings
-from l2mesh.node.effects import Persist
 from l2mesh.runtime.carrier import Carrier
 from l2mesh.runtime.clock import boot_clock
 from l2mesh.runtime.core import Core
@@ -28,6 +27,7 @@ from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.offloads import Offloads
 from l2mesh.runtime.underlay import Listen, Underlay
 from l2mesh.service.state import StateDirectory
+from l2mesh.service.statewriter import StateWriter
 
 __all__ = ["DaemonOptions", "Foundation"]
 
@@ -72,6 +72,8 @@ class Foundation:
             self.state = StateDirectory(options.state, reserved=reserved)
             self.state.lock()
             undo.callback(self.state.close)
+            self.writer = StateWriter(self.state)
+            undo.callback(self.writer.close)
             self.identity = self.state.identity(self.crypto, os.urandom)
             self.offloads = Offloads.without(options.without)
             self.carrier = Carrier(
@@ -109,13 +111,6 @@ class Foundation:
         self._undo.callback(driver.close)
         return driver
 
-    def persist(self, effect: Persist) -> None:
-        """Carries out the one effect that all cores have."""
-        if effect.data is None:
-            self.state.delete(effect.name)
-        else:
-            self.state.write(effect.name, effect.data)
-
     def adopt_file(self, path: Path, held: World | None, adopt: Callable[[World], None]) -> None:
         """Has `adopt` take the world in a file, unless `held` is as new; ConfigError names it."""
         try:
@@ -139,6 +134,8 @@ class Foundation:
         """What is wrong, one sentence each."""
         counters = self._driver.counters() if self._driver is not None else {}
         found = [*self.carrier.health(), *Offloads.problems(counters)]
+        if problem := self.writer.problem():
+            found.append(problem)
         if errors := counters.get("internal_errors"):
             found.append(f"{errors} internal errors, see the log")
         return found

@@ -187,7 +187,7 @@ class RunningNode(abc.ABC):
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Persist():
-                self.base.persist(effect)
+                self.base.writer.put(effect)
             case ConfigureDevice() | RemoveDevice():
                 if not self._is_stopping:
                     self._change_port(effect)

@@ -86,6 +86,7 @@ class Daemon:
                     "drain": Method(self._drain, writes=True),
                     "world_install": Method(self._install_world, writes=True),
                 },
+                settled=self.base.writer.settled,
             )
             undo.pop_all()
         self.address = address_of(self.identity.fingerprint, self.base.crypto) or b""
@@ -192,7 +193,8 @@ class Daemon:
         if isinstance(effect, RememberClaims):
             self.claims.append(effect.rows)
         elif isinstance(effect, Persist) and effect.name == WORLD_FILE:
-            self.base.state.write(WORLD_FILE, f"{self.world.text()}\n".encode("ascii"))
+            text = f"{self.world.text()}\n".encode("ascii")
+            self.base.writer.put(Persist(WORLD_FILE, text))
 
     def _stream_closed(self, endpoint: Endpoint) -> None:
         self.core.core.stream_closed(endpoint, self.clock())

@@ -75,6 +75,27 @@ async def test_socket_may_be_below_any_path(tmp_path: Path) -> None:
         request(str(path), "echo", {})
 
 
+@pytest.mark.asyncio
+async def test_what_changes_something_is_answered_once_it_is_kept(tmp_path: Path) -> None:
+    settled, asked = asyncio.Event(), asyncio.Event()
+
+    async def settle() -> None:
+        asked.set()
+        await settled.wait()
+
+    server = ApiServer(tmp_path / "node.sock", METHODS, settled=settle)
+    await server.start()
+    socket_path = str(server.path)
+    assert await asyncio.to_thread(request, socket_path, "echo", {"a": 1}) == {"a": 1}
+    assert not asked.is_set()
+    writing = asyncio.create_task(asyncio.to_thread(request, socket_path, "write", {"b": 2}))
+    await asked.wait()
+    assert not writing.done()
+    settled.set()
+    assert await writing == {"b": 2}
+    await server.close()
+
+
 @pytest_asyncio.fixture
 async def path(tmp_path: Path) -> AsyncIterator[Path]:
     waiting[:] = [asyncio.Event()]
