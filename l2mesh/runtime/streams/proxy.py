@@ -20,7 +20,7 @@ from l2mesh.errors import ConfigError, L2meshError
 from l2mesh.runtime.dial import dial
 from l2mesh.wire.endpoint import format_endpoint
 
-__all__ = ["Proxy", "ProxyError", "connect", "parse_proxy"]
+__all__ = ["Proxy", "ProxyError", "connect", "judge", "parse_proxy"]
 
 ANSWER_S: Final = 4.0
 """For the answer to CONNECT: the proxy reaches the planet meanwhile."""
@@ -29,6 +29,7 @@ MAX_HEAD: Final = 8192
 MAX_ADDRESSES: Final = 4
 """Of a proxy that is given by name; they are tried in turn."""
 _DEFAULT_PORT: Final = 80
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _END: Final = b"\r\n\r\n"
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9])(?: ([^\r\n]*))?\r\n")
 _SHOWN: Final = 60
@@ -63,9 +64,9 @@ def parse_proxy(url: str) -> Proxy:
         raise _bad(str(error)) from None
     if parts.scheme != "http":
         raise _bad("it does not begin with http://")
-    if not host or parts.path not in {"", "/"} or parts.query or parts.fragment:
+    if not _HOST.fullmatch(host or "") or parts.path not in {"", "/"} or "?" in url or "#" in url:
         raise _bad("it is not http://[USER:PASSWORD@]HOST[:PORT]")
-    return Proxy(host, _DEFAULT_PORT if port is None else port, _basic(parts))
+    return Proxy(host or "", _DEFAULT_PORT if port is None else port, _basic(parts))
 
 
 async def connect(proxy: Proxy, target: Endpoint) -> socket.socket:
@@ -91,8 +92,9 @@ async def _reach(proxy: Proxy) -> socket.socket:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(proxy.host, proxy.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise ProxyError(f"the proxy {proxy} is not known: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:  # a label of a name may be too long
+        reason = getattr(error, "strerror", None) or "it is no name"
+        raise ProxyError(f"the proxy {proxy} is not known: {reason}") from error
     reason = "it has no address"
     for *_, address in found[:MAX_ADDRESSES]:
         try:
@@ -114,7 +116,7 @@ async def _ask(sock: socket.socket, proxy: Proxy, target: Endpoint) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ProxyError(f"the proxy {proxy} broke off: {reason}") from error
-    _judge(head, proxy, place)
+    judge(head, proxy, place)
 
 
 async def _head(sock: socket.socket, proxy: Proxy) -> bytes:
@@ -133,7 +135,7 @@ async def _head(sock: socket.socket, proxy: Proxy) -> bytes:
     return head
 
 
-def _judge(head: bytes, proxy: Proxy, place: str) -> None:
+def judge(head: bytes, proxy: Proxy, place: str) -> None:
     """Raises ProxyError unless the answer is one of success, and nothing more."""
     status = _STATUS.match(head)
     if status is None:
@@ -158,7 +160,10 @@ def _basic(parts: SplitResult) -> str | None:
     user, password = unquote(parts.username), unquote(parts.password or "")
     if ":" in user:
         raise _bad("a user name may not hold a colon")
-    return base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+    try:
+        return base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+    except UnicodeEncodeError:
+        raise _bad("user name and password are no text") from None
 
 
 def _bad(reason: str) -> ConfigError:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.errors import ConfigError
 from l2mesh.runtime import dial
 from l2mesh.runtime.streams import proxy as proxies
-from l2mesh.runtime.streams.proxy import MAX_HEAD, Proxy, ProxyError, connect, parse_proxy
+from l2mesh.runtime.streams.proxy import MAX_HEAD, Proxy, ProxyError, connect, judge, parse_proxy
 from tests.unit.runtime.test_streams import Node, serving
 
 TARGET = Endpoint("192.0.2.1", 9993)
@@ -187,8 +190,9 @@ async def test_proxy_that_hangs_up_or_is_not_there() -> None:
             await connect(there, TARGET)
     with pytest.raises(ProxyError, match="cannot be reached: "):
         await connect(there, TARGET)
-    with pytest.raises(ProxyError, match="is not known"):
-        await connect(Proxy("proxy.invalid", 3128), TARGET)
+    for unknown in ("proxy.invalid", "x" * 100):
+        with pytest.raises(ProxyError, match="is not known"):
+            await connect(Proxy(unknown, 3128), TARGET)
 
 
 @pytest.mark.asyncio
@@ -237,9 +241,37 @@ def test_url_of_a_proxy(url: str, proxy: Proxy) -> None:
         "http://h?query",
         "http://[::1",
         "http://us%3Aer:secret@h",
+        "http://us\udc80:secret@h",
+        "http://a b",
+        "http://h\x00",
     ],
 )
 def test_url_of_no_proxy_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(ConfigError, match="URL of the proxy") as refused:
         parse_proxy(url)
     assert "secret" not in str(refused.value)
+
+
+@given(st.text(max_size=80) | st.from_regex(r"http://[^/]*(:[0-9]*)?/?", fullmatch=True))
+def test_any_text_is_a_proxy_or_refused(text: str) -> None:
+    try:
+        proxy = parse_proxy(text)
+    except ConfigError:
+        return
+    assert 0 <= proxy.port <= 65535 and proxy.host.isascii()
+
+
+@given(
+    st.binary(max_size=200),
+    st.sampled_from([b"", b"HTTP/1.1 ", b"HTTP/1.1 200 ", b"HTTP/1.0 407 "]),
+)
+def test_any_answer_leads_on_or_is_refused(answer: bytes, start: bytes) -> None:
+    head = start + answer + b"\r\n\r\n"
+    refused = ""
+    try:
+        judge(head, Proxy("h", 1), "192.0.2.1:1")
+    except ProxyError as error:
+        refused = str(error)
+    is_success = re.match(rb"HTTP/1\.[01] 2\d\d( [^\r\n]*)?\r\n", head) is not None
+    assert bool(refused) != (is_success and head.count(b"\r\n\r\n") == 1)
+    assert refused.isprintable()
