@@ -2,7 +2,7 @@
 //!
 //! The machine may be busy: each figure is the best of many short runs.
 //!
-//! `cargo run --release --example aead`
+//! `cargo run --release --features ring --example aead`
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use std::hint::black_box;
