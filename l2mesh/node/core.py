@@ -168,8 +168,12 @@ class Core:
 
     def next_timeout(self) -> float | None:
         """When something is due next."""
-        due = [self.timers.next(), *(part.next_timeout() for part in self.parts)]
-        return min((at for at in due if at is not None), default=None)
+        soonest = self.timers.next()
+        for part in self.parts:  # asked after each event, so without a list of them all
+            due = part.next_timeout()
+            if due is not None and (soonest is None or due < soonest):
+                soonest = due
+        return soonest
 
     def poll_output(self) -> CoreOutput | None:
         """The next engine command or effect."""

@@ -173,10 +173,11 @@ class Machine:
             return
         self._notice_spinning(now)
         self._armed = float("inf")
-        for machine in (self.engine, self.core):
-            due = machine.next_timeout()
-            if due is not None and due <= now:
-                machine.handle_timeout(now)
+        engine_due = self.engine.next_timeout()
+        if engine_due is not None and engine_due <= now:
+            self.engine.handle_timeout(now)
+        if self._core_due is not None and self._core_due <= now:
+            self.core.handle_timeout(now)
         self._send_outputs()
         self._converse(None, now)
         self._rearm(now)
