@@ -141,7 +141,9 @@ class Carriers(Part):
             if peer not in joined.state.roster.entries:
                 continue
             for fingerprint in self._chosen(volunteers[joined.network], peer):
-                if fingerprint not in having:
+                if fingerprint in having:
+                    pair.asked.pop(fingerprint, None)  # it is asked at once should that be lost
+                else:
                     self._ask(joined, fingerprint, peer, pair, now)
 
     def _chosen(self, volunteers: frozenset[bytes], peer: bytes) -> list[bytes]:

@@ -42,6 +42,8 @@ class Carrying(Part):
 
     core: Core
     networks: Networks
+    willing: bool = True
+    """The operator's word for all networks; `Options.carry` is that for one."""
     rendezvous: Rendezvous = field(init=False)
     _kept: set[bytes] = field(default_factory=set)
     """Members between whom we relay."""
@@ -119,7 +121,7 @@ class Carrying(Part):
         credential = joined.state.credential
         if joined.port is None or credential is None:
             return False
-        return joined.options.carry and credential.has_right(Right.RELAY)
+        return self.willing and joined.options.carry and credential.has_right(Right.RELAY)
 
     def _is_member(self, fingerprint: bytes) -> bool:
         joined = self.networks.joined.values()

@@ -43,8 +43,13 @@ MAX_ADDRESSES: Final = 4096
 class Node(ReachableFace):
     """A member of networks; the sans-I/O face of ``l2meshd``."""
 
-    def __init__(self, settings: Settings, *, name: str = "", has_hosts: bool = False) -> None:
-        """`has_hosts`: what is behind our ports speaks IGMP and MLD, as operating systems do."""
+    def __init__(
+        self, settings: Settings, *, name: str = "", has_hosts: bool = False, carries: bool = True
+    ) -> None:
+        """`has_hosts`: what is behind our ports speaks IGMP and MLD, as operating systems do.
+
+        `carries`: whether we relay for other members, where that is our right.
+        """
         super().__init__(settings)
         generation = max(1, int(settings.unix_now() * 1000))
         self.networks_part = Networks(
@@ -59,7 +64,7 @@ class Node(ReachableFace):
         self.replication = Replication(self.core, self.networks_part, generation)
         self.core.add_part(self.replication)
         self.carriers = Carriers(self.core, self.networks_part, self.relays)
-        self.carrying = Carrying(self.core, self.networks_part)
+        self.carrying = Carrying(self.core, self.networks_part, willing=carries)
         for part in (self.carriers, self.carrying):
             self.core.add_part(part)
         self.loop_guards = LoopGuards(self.core, self.networks_part)

@@ -52,6 +52,14 @@ class DaemonOptions:
     """Where to write every key; only for a mesh under test."""
 
 
+def relay_bounds(rate: int | None) -> Bounds:
+    """The engine's bounds where it relays so many datagrams a second for one node; None: as many as
+    by default. Half a second's worth may come at once."""
+    if rate is None:
+        return Bounds()
+    return Bounds(relay_rate=rate, relay_burst=max(1, rate // 2))
+
+
 class Foundation:
     """State (locked), identity, sockets and engine of one daemon."""
 

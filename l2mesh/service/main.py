@@ -20,6 +20,7 @@ from l2mesh.service.options import (
     daemon_settings,
     log_level_option,
     proxy_option,
+    relay_rate_option,
     workers_option,
 )
 from l2mesh.service.process import run_daemon
@@ -72,6 +73,10 @@ DEFAULT_STATE: Final = Path("/var/lib/l2mesh/node")
     is_flag=True,
     help="Do not ask the router for a port (PCP, NAT-PMP, UPnP).",
 )
+@click.option(
+    "--no-carry", is_flag=True, help="Relay for no other members, whatever controllers say."
+)
+@relay_rate_option()
 @proxy_option()
 @carrier_options()
 @workers_option()
@@ -86,6 +91,8 @@ def main(  # noqa: PLR0913 - one for each option
     relay_only: bool,
     no_lan_beacons: bool,
     no_port_mapping: bool,
+    no_carry: bool,
+    relay_rate: int | None,
     proxy: Proxy | None,
     log_level: str,
     **carrier: Any,
@@ -103,6 +110,8 @@ def main(  # noqa: PLR0913 - one for each option
             relay_only=relay_only,
             lan_beacons=not no_lan_beacons,
             port_mapping=not no_port_mapping,
+            carry=not no_carry,
+            relay_rate=relay_rate,
             proxy=proxy,
             **carrier,
         )

@@ -32,6 +32,7 @@ __all__ = [
     "log_level_option",
     "proxy_option",
     "read_config",
+    "relay_rate_option",
     "workers_option",
 ]
 
@@ -41,6 +42,7 @@ DEFAULT_WORLD: Final = Path("/etc/l2mesh/world")
 """Used where it exists and no other is named."""
 MAX_CONFIG_BYTES: Final = 1024 * 1024
 DAEMON_COMMAND: Final = "serve"
+MAX_RELAY_RATE: Final = 1_000_000_000
 
 
 def daemon_settings(prefix: str) -> dict[str, Any]:
@@ -125,6 +127,16 @@ def _check_proxy(_: click.Context, __: click.Parameter, url: str | None) -> Prox
         return None if url is None else parse_proxy(url)
     except ConfigError as error:
         raise click.BadParameter(f"{error} ({error.hint})") from error
+
+
+def relay_rate_option() -> Callable[[ConfigT], ConfigT]:
+    """Adds ``--relay-rate``."""
+    return click.option(
+        "--relay-rate",
+        type=click.IntRange(1, MAX_RELAY_RATE),
+        metavar="N",
+        help="Datagrams a second that are relayed for one node at most.  [default: 500000]",
+    )
 
 
 def log_level_option() -> Callable[[ConfigT], ConfigT]:

@@ -34,7 +34,7 @@ from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.streams.client import Dialler
 from l2mesh.runtime.streams.proxy import Proxy
 from l2mesh.service.addresses import local_addresses, source_towards, to_endpoints
-from l2mesh.service.foundation import DaemonOptions, Foundation
+from l2mesh.service.foundation import DaemonOptions, Foundation, relay_bounds
 from l2mesh.service.lansocket import LanSocket, lan_places
 from l2mesh.service.netlink import LinkWatch, Netlink, NetlinkFailure
 from l2mesh.service.portmap.gateway import ipv4_gateway
@@ -63,6 +63,10 @@ class NodeOptions(DaemonOptions):
     """Whether the router is asked for a port of its own."""
     name: str = ""
     """What others see; "": this host's name."""
+    carry: bool = True
+    """Relay for other members where a controller has given us the right to."""
+    relay_rate: int | None = None
+    """Datagrams a second, at most, that are relayed for one of them."""
 
 
 class RunningNode(abc.ABC):
@@ -82,14 +86,16 @@ class RunningNode(abc.ABC):
         """
         self.options = options
         with contextlib.ExitStack() as undo:
-            self.base = Foundation(options, reserved=reserved)
+            self.base = Foundation(
+                options, reserved=reserved, bounds=relay_bounds(options.relay_rate)
+            )
             undo.callback(self.base.close)
             self.clock, self.crypto, self.state = self.base.clock, self.base.crypto, self.base.state
             self.identity, self.engine = self.base.identity, self.base.engine
             self.broken = self.base.broken
             settings = self.base.settings(direct=not options.relay_only)
             name = options.name or socket.gethostname().partition(".")[0]
-            self.node = Node(settings, name=name, has_hosts=has_hosts)
+            self.node = Node(settings, name=name, has_hosts=has_hosts, carries=options.carry)
             self.driver: Driver[Effect] = self.base.drive(self.node, self._carry_out)
             undo.pop_all()
         self.dialler = Dialler(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from l2mesh.service.options import (
     config_option,
     daemon_settings,
     log_level_option,
+    relay_rate_option,
     workers_option,
 )
 from l2mesh.wire.endpoint import Endpoint, parse_endpoint
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from planet.service.daemon import Daemon
 
 __all__ = ["serve"]
-
-MAX_RELAY_RATE: Final = 1_000_000_000
 
 
 def _listen_value(_: click.Context, __: click.Parameter, text: str) -> Listen:
@@ -70,12 +69,7 @@ def _listen_values(
     callback=_listen_values,
     help="TCP address and port for TLS, beside the port of --listen; nodes also try port 443.",
 )
-@click.option(
-    "--relay-rate",
-    type=click.IntRange(1, MAX_RELAY_RATE),
-    metavar="N",
-    help="Datagrams a second that are relayed for one node at most.  [default: 500000]",
-)
+@relay_rate_option()
 @carrier_options()
 @workers_option()
 @log_level_option()

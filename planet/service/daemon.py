@@ -18,7 +18,6 @@ from typing import Any, Final
 
 from l2mesh.address import format_address, format_fingerprint
 from l2mesh.credential.world import World
-from l2mesh.datapath.reference.bounds import Bounds
 from l2mesh.errors import ConfigError
 from l2mesh.identity import address_of
 from l2mesh.node.effects import Persist
@@ -28,7 +27,7 @@ from l2mesh.runtime.streams.server import StreamServer, bind
 from l2mesh.runtime.underlay import Listen, Underlay
 from l2mesh.service.addresses import source_towards
 from l2mesh.service.api import ApiServer, Method
-from l2mesh.service.foundation import DaemonOptions, Foundation
+from l2mesh.service.foundation import DaemonOptions, Foundation, relay_bounds
 from l2mesh.session.handshake import Role
 from l2mesh.wire.endpoint import Endpoint, format_endpoint
 from planet.core import PlanetCore, PlanetEffect, RememberClaims
@@ -63,7 +62,7 @@ class Daemon:
     def __init__(self, options: Options) -> None:
         """Takes state, identity, port and world; ConfigError when one of them cannot be had."""
         with contextlib.ExitStack() as undo:
-            self.base = Foundation(options, bounds=_bounds(options.relay_rate))
+            self.base = Foundation(options, bounds=relay_bounds(options.relay_rate))
             undo.callback(self.base.close)
             self.clock, self.identity = self.base.clock, self.base.identity
             self.engine = self.base.engine
@@ -223,13 +222,6 @@ def _tls_sockets(options: Options, underlay: Underlay) -> list[socket.socket]:
     except ConfigError as error:
         logger.warning("no TLS at our own port: %s", error)
         return sockets
-
-
-def _bounds(relay_rate: int | None) -> Bounds:
-    """Those of the engine; half a second's worth may come at once."""
-    if relay_rate is None:
-        return Bounds()
-    return Bounds(relay_rate=relay_rate, relay_burst=max(1, relay_rate // 2))
 
 
 def _own_endpoints(listen: Listen, underlay: Underlay) -> tuple[Endpoint, ...]:

@@ -134,6 +134,15 @@ def test_an_operator_may_decline(sim: Simulation) -> None:
 
 
 @seeds(1)
+def test_an_operator_may_decline_for_all_networks(sim: Simulation) -> None:
+    relayed(sim)
+    sim.nodes[2].core.carrying.willing = False
+    sim.run(25)
+    assert vias(sim) == [sim.planets[0].address] * 2
+    assert sim.nodes[2].core.carried_relays == 0
+
+
+@seeds(1)
 def test_the_right_may_be_taken_away(sim: Simulation) -> None:
     there, _ = relayed(sim)
     sim.run_until_slow(lambda: is_by(sim, sim.nodes[2]), 20)

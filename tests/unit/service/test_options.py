@@ -5,6 +5,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from l2mesh.datapath.reference.bounds import Bounds
+from l2mesh.service.foundation import relay_bounds
 from l2mesh.service.main import main
 from l2mesh.service.options import config_option, daemon_settings
 
@@ -76,3 +78,16 @@ def test_daemon_that_cannot_start_says_so_in_one_line(
     assert result.exit_code == 1
     assert result.stderr.startswith(f"l2meshd: error: {line}")
     assert result.stderr.count("\n") == 1
+
+
+def test_an_operator_limits_or_declines_to_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr("l2mesh.service.daemon.Daemon", made.append)
+    monkeypatch.setattr("l2mesh.service.main.run_daemon", lambda name, make, **_: make())
+    for arguments in ([], ["--no-carry"], ["--relay-rate", "1001"]):
+        assert CliRunner().invoke(main, arguments).exit_code == 0
+    chosen = [(options.carry, options.relay_rate) for options in made]
+    assert chosen == [(True, None), (False, None), (True, 1001)]
+    bounds = relay_bounds(1001)
+    assert (bounds.relay_rate, bounds.relay_burst) == (1001, 500)
+    assert relay_bounds(None) == Bounds()
