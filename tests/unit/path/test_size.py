@@ -1,7 +1,12 @@
+from itertools import count
+
 import pytest
 
 from l2mesh.datapath.interface import Endpoint, Path
-from l2mesh.path.size import SizeSearch, payload_size
+from l2mesh.path.outputs import SendProbe
+from l2mesh.path.paths import PathSet
+from l2mesh.path.probe import ProbeLimiter
+from l2mesh.path.size import IPV4_PAYLOAD, SizeSearch, payload_size
 
 V4, V6 = Endpoint("192.0.2.1", 9993), Endpoint("2001:db8::1", 9993)
 
@@ -57,3 +62,38 @@ def test_without_any_answer_the_size_stays() -> None:
     search = SizeSearch(Path(V4, 7))
     tried = [probed(search, now / 10, 0) for now in range(100)]
     assert search.size == 1444 and sum(map(len, tried)) < 30
+
+
+def test_a_peer_claims_no_size_that_did_not_arrive() -> None:
+    """Its answer to another PROBE, and one by another path, count for no size: the number of each
+    stands for the datagram and the way that it came."""
+    numbers = count(1)
+    paths = PathSet(random=lambda size: next(numbers).to_bytes(size, "big"), limiter=ProbeLimiter())
+    now = 1000.0
+    here, relay = Path(Endpoint("192.0.2.1", 9993)), Path(Endpoint("192.0.2.9", 9993), 7)
+    paths.session_live(now)
+    paths.receive_probe(here, now)
+    (small,) = probes(paths)
+    assert paths.receive_reply(small.nonce, here, now + 0.01)
+    paths.add_relay(relay, now)
+    probes(paths)
+    tried: set[int] = set()
+    for step in range(1, 200):
+        now = 1000.0 + step / 10
+        paths.note_activity(now, now, now, now)
+        paths.handle_timeout(now)
+        for probe in probes(paths):
+            tried.add(probe.size)
+            if probe.size:
+                assert not paths.receive_reply(probe.nonce, relay, now)
+                assert not paths.receive_reply(small.nonce, here, now)
+            else:
+                assert paths.receive_reply(probe.nonce, probe.path, now)
+    assert max(tried) == IPV4_PAYLOAD == 1472
+    [direct] = [each for each in paths.candidates if each.path == here]
+    assert direct.size.size == IPV4_PAYLOAD, "nothing was learnt, neither up nor down"
+
+
+def probes(paths: PathSet) -> list[SendProbe]:
+    """What it asks now."""
+    return [each for each in iter(paths.poll_output, None) if isinstance(each, SendProbe)]
