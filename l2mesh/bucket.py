@@ -78,6 +78,10 @@ class TokenBuckets(Generic[KeyT]):
         self._buckets.move_to_end(key)
         return bucket.take(now)
 
+    def forget(self, key: KeyT) -> None:
+        """This key needs no limit any more."""
+        self._buckets.pop(key, None)
+
     def clear(self) -> None:
         """Forget all that happened."""
         self._buckets.clear()

@@ -76,6 +76,7 @@ class ProbeLimiter:
         """Somebody there answers us: it is counted from zero again, and its host not at all."""
         self._times.pop(endpoint, None)
         host = prefix_of(endpoint.host)
+        self._hosts.forget(host)
         self._answered[host] = now
         self._answered.move_to_end(host)
         if len(self._answered) > _HOSTS:

@@ -20,6 +20,8 @@ def test_each_key_has_its_own() -> None:
     buckets: TokenBuckets[str] = TokenBuckets(1.0, 2, 10)
     assert [buckets.take("a", 0.0) for _ in range(3)] == [True, True, False]
     assert buckets.take("b", 0.0)
+    buckets.forget("a")
+    assert [buckets.take("a", 0.0) for _ in range(3)] == [True, True, False]
     buckets.clear()
     assert buckets.take("a", 0.0)
 

@@ -64,6 +64,15 @@ def test_a_host_from_which_somebody_answers_has_no_limit_but_that_of_each_endpoi
     assert sum(limited) == HOST_BURST
 
 
+def test_those_that_answer_take_no_room_from_those_to_come() -> None:
+    """A planet is met by all its clients at once."""
+    limiter = ProbeLimiter()
+    for number in range(20_000):
+        place = Endpoint(f"10.{number >> 8}.{number & 255}.1", 9)
+        assert limiter.allow(place, 0.0)
+        limiter.answered(place, 0.0)
+
+
 def test_a_move_of_our_own_begins_the_count_of_hosts_anew() -> None:
     limiter = ProbeLimiter()
     ports = [Endpoint("192.0.2.1", port) for port in range(1, 1001)]
