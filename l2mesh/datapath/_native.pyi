@@ -45,6 +45,7 @@ class Runner:
         tap_uso: bool,
         udp_gso: bool,
         udp_gro: bool,
+        nice: int,
     ) -> None: ...
     def execute(self, command: Command) -> None: ...
     def attach_port(

@@ -72,12 +72,14 @@ class NativeEngine:
         tap_uso: bool = True,
         udp_gso: bool = True,
         udp_gro: bool = True,
+        nice: int = 0,
     ) -> None:
         """Carries what comes from sockets and ports from now on, with one worker for each group.
 
         A group has at most one UDP socket of each family, all groups listen on the same port; and
         each names the same side door. What was given out before and not polled is lost. The
-        descriptors are non-blocking, stay their owner's, and open until after `stop`.
+        descriptors are non-blocking, stay their owner's, and open until after `stop`. `nice` is
+        added to the niceness of each worker's thread; where that is not permitted it is counted.
         """
         self._runner = _native.Runner(
             self._engine,
@@ -86,6 +88,7 @@ class NativeEngine:
             tap_uso=tap_uso,
             udp_gso=udp_gso,
             udp_gro=udp_gro,
+            nice=nice,
         )
 
     def attach_port(

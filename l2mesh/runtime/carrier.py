@@ -42,12 +42,14 @@ class Carrier:
         crypto: Crypto,
         *,
         workers: int = 1,
+        worker_nice: int = 0,
         bounds: Bounds | None = None,
         key_log: Path | None = None,
     ) -> None:
         """`choice` is ``native``, ``reference`` or ``auto``: native where it has been built.
 
-        The native engine has `workers` threads, the reference engine has one.
+        The native engine has `workers` threads, with `worker_nice` added to their niceness; the
+        reference engine has one, the daemon's own.
         ConfigError when the native engine is demanded and cannot be had. With `key_log` every key
         is written there: only for a mesh under test.
         """
@@ -55,6 +57,7 @@ class Carrier:
         self._native = _native_engine(choice, bounds)
         self.workers = workers if self._native is not None else 1
         """Each has sockets and queues of its own."""
+        self._nice = worker_nice
         self._key_log = key_log
         self.engine: Engine = self._native or ReferenceEngine(crypto, os.urandom, bounds)
         if key_log is not None:
@@ -75,7 +78,9 @@ class Carrier:
             return Driver(self.engine, core, underlay, clock, on_effect)
         from l2mesh.runtime.native_driver import NativeDriver  # noqa: PLC0415 - needs the binding
 
-        return NativeDriver(self.engine, core, underlay, clock, on_effect, self._native)
+        return NativeDriver(
+            self.engine, core, underlay, clock, on_effect, self._native, nice=self._nice
+        )
 
     def health(self) -> list[str]:
         """What an operator should know of the choice, one sentence each."""

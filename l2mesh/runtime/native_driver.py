@@ -42,6 +42,8 @@ class NativeDriver(Driver[EffectT]):
         clock: Clock,
         on_effect: Callable[[EffectT], None],
         native: NativeEngine,
+        *,
+        nice: int = 0,
     ) -> None:
         super().__init__(engine, core, underlay, clock, on_effect)
         self._native = native
@@ -57,6 +59,7 @@ class NativeDriver(Driver[EffectT]):
             tap_uso=offloads.tap_uso,
             udp_gso=offloads.udp_gso,
             udp_gro=offloads.udp_gro,
+            nice=nice,
         )
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,12 +1,15 @@
-"""How many threads carry frames."""
+"""How many threads carry frames, and how the scheduler is to treat them."""
 
 import os
 from typing import Final
 
-__all__ = ["MAX_WORKERS", "default_workers"]
+__all__ = ["DEFAULT_NICE", "MAX_WORKERS", "default_workers"]
 
 MAX_WORKERS: Final = 8
 """More would wait for each other."""
+DEFAULT_NICE: Final = -10
+"""They do for the host's programs what the kernel does in interrupts for a network card: whoever
+has a frame in hand should not wait for the program that the frame before has woken."""
 _DEFAULT_WORKERS: Final = 4
 
 

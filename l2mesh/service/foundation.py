@@ -46,6 +46,8 @@ class DaemonOptions:
     """``native``, ``reference``, or ``auto``: native where it has been built."""
     workers: int = 1
     """Threads of the native engine."""
+    worker_nice: int = 0
+    """Added to the niceness of each."""
     without: tuple[str, ...] = ()
     """Names of offloads not to use."""
     key_log: Path | None = None
@@ -88,6 +90,7 @@ class Foundation:
                 options.engine,
                 self.crypto,
                 workers=options.workers,
+                worker_nice=options.worker_nice,
                 bounds=bounds,
                 key_log=options.key_log,
             )

@@ -21,7 +21,7 @@ from l2mesh.service.options import (
     log_level_option,
     proxy_option,
     relay_rate_option,
-    workers_option,
+    worker_options,
 )
 from l2mesh.service.process import run_daemon
 
@@ -79,7 +79,7 @@ DEFAULT_STATE: Final = Path("/var/lib/l2mesh/node")
 @relay_rate_option()
 @proxy_option()
 @carrier_options()
-@workers_option()
+@worker_options()
 @log_level_option()
 @click.version_option(package_name="l2mesh", prog_name="l2meshd")
 def main(  # noqa: PLR0913 - one for each option

@@ -22,7 +22,7 @@ import click
 from l2mesh.errors import ConfigError
 from l2mesh.runtime.offloads import CHOICES
 from l2mesh.runtime.streams.proxy import Proxy, parse_proxy
-from l2mesh.runtime.workers import MAX_WORKERS, default_workers
+from l2mesh.runtime.workers import DEFAULT_NICE, MAX_WORKERS, default_workers
 
 __all__ = [
     "DEFAULT_WORLD",
@@ -33,7 +33,7 @@ __all__ = [
     "proxy_option",
     "read_config",
     "relay_rate_option",
-    "workers_option",
+    "worker_options",
 ]
 
 ConfigT = TypeVar("ConfigT", bound=Callable[..., object])
@@ -100,16 +100,35 @@ _CARRIER: Final[tuple[Callable[[Any], Any], ...]] = (
 )
 
 
-def workers_option() -> Callable[[ConfigT], ConfigT]:
-    """Adds ``--workers``, whose function gets it with what `carrier_options` gives."""
-    return click.option(
+def worker_options() -> Callable[[ConfigT], ConfigT]:
+    """Adds ``workers`` and ``worker_nice``, given with what `carrier_options` gives."""
+
+    def add(function: ConfigT) -> ConfigT:
+        for option in reversed(_WORKERS):
+            function = option(function)
+        return function
+
+    return add
+
+
+_WORKERS: Final[tuple[Callable[[Any], Any], ...]] = (
+    click.option(
         "--workers",
         type=click.IntRange(1, MAX_WORKERS),
         default=default_workers,
         show_default="one for every two processors, at most 4",
         metavar="N",
         help="Threads of the native engine; each has sockets and queues of its own.",
-    )
+    ),
+    click.option(
+        "--worker-nice",
+        type=click.IntRange(-20, 19),
+        default=DEFAULT_NICE,
+        show_default=True,
+        metavar="N",
+        help="Added to the niceness of those threads, where that is permitted; 0: as the daemon.",
+    ),
+)
 
 
 def proxy_option() -> Callable[[ConfigT], ConfigT]:

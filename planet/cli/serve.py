@@ -14,7 +14,7 @@ from l2mesh.service.options import (
     daemon_settings,
     log_level_option,
     relay_rate_option,
-    workers_option,
+    worker_options,
 )
 from l2mesh.wire.endpoint import Endpoint, parse_endpoint
 from planet.cli.options import DEFAULT_STATE, PREFIX, PROGRAM, argument
@@ -71,7 +71,7 @@ def _listen_values(
 )
 @relay_rate_option()
 @carrier_options()
-@workers_option()
+@worker_options()
 @log_level_option()
 @click.pass_context
 def serve(

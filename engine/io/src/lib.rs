@@ -31,7 +31,8 @@ pub use runner::{PortFds, Runner};
 pub use shared::Report;
 pub use sys::{EventFd, boot_clock};
 
-/// Kill switches: what the kernel may be asked to do for us. All on is what people run.
+/// Kill switches: what the kernel may be asked to do for us. All on is what people run. And how
+/// much of the processors the workers are to get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "four switches, each by itself")]
 pub struct Options {
@@ -43,10 +44,12 @@ pub struct Options {
     pub udp_gso: bool,
     /// Receive trains by `UDP_GRO`.
     pub udp_gro: bool,
+    /// Added to the niceness of each worker; below 0 it needs a right, and goes without.
+    pub nice: i32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tap_tso: true, tap_uso: true, udp_gso: true, udp_gro: true }
+        Self { tap_tso: true, tap_uso: true, udp_gso: true, udp_gro: true, nice: 0 }
     }
 }

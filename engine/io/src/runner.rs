@@ -201,6 +201,7 @@ impl Drop for Runner {
 /// Runs a worker until it is stopped; whether nothing else ended it.
 fn work(mut worker: Worker, shared: &Shared, inbox: &Inbox) -> bool {
     let counters = worker.counters();
+    worker.settle_in();
     let mut panics = VecDeque::new();
     let end = loop {
         // The worker's parts and the engine stay within their bounds at every step; a panic can

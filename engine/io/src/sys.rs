@@ -45,6 +45,14 @@ pub fn boot_clock() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
+/// Adds to the niceness of the calling thread, as far as there are such.
+pub(crate) fn renice(by: i32) -> io::Result<()> {
+    // SAFETY: no memory is involved; 0 is the calling thread, which exists, so this cannot fail.
+    let now = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, now + by) }).map(drop)
+}
+
 /// Reads once.
 pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the buffer is ours alone while borrowed here, and its length is what is announced.

@@ -116,6 +116,15 @@ impl Worker {
         })
     }
 
+    /// Takes its place among the threads of the host: a frame in hand is a program's that waits.
+    pub(crate) fn settle_in(&self) {
+        if self.options.nice != 0
+            && let Err(error) = sys::renice(self.options.nice)
+        {
+            self.counters.error("worker_nice", &error);
+        }
+    }
+
     /// Runs until stopped.
     pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
