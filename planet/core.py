@@ -131,6 +131,7 @@ class _Introductions(Part):
         """A client wants to be relayed to another, here or at a sister planet."""
         if peer.fingerprint not in self.clients:
             return
+        self._follow(peer, now)
         if self.rendezvous.is_client(request.peer) or not self.sisters.live():
             outcome = self.rendezvous.request(peer.fingerprint, request.peer, now)
         else:
@@ -139,6 +140,7 @@ class _Introductions(Part):
 
     def receive_answer(self, peer: Peer, answer: RelayAnswer, now: float) -> None:
         """A client takes an offer, or does not."""
+        self._follow(peer, now)
         is_link = self.cluster.links.has(answer.relay)
         machine = self.cluster.links if is_link else self.rendezvous
         outcome = machine.answer(peer.fingerprint, answer.relay, now, accept=answer.accept)
@@ -146,6 +148,7 @@ class _Introductions(Part):
 
     def receive_renew(self, peer: Peer, renew: RelayRenew, now: float) -> None:
         """A client still uses these relays."""
+        self._follow(peer, now)
         links = self.cluster.links
         links.renew(peer.fingerprint, renew.relays, now)
         relays = tuple(relay for relay in renew.relays if not links.has(relay))
@@ -207,6 +210,12 @@ class _Introductions(Part):
 
     def next_timeout(self) -> float | None:
         return self.rendezvous.next_timeout()
+
+    def _follow(self, client: Peer, now: float) -> None:
+        """Its legs belong where it speaks from, of several endpoints that all answer: it hears
+        what is relayed from there alone."""
+        client.paths.follow(client.last_path, now)
+        self.core.touch(client, now)
 
     def _carry_out(self, outcome: Outcome, now: float) -> None:
         carry_out(self.core, outcome, now)

@@ -201,6 +201,8 @@ class Relays(Part):
             self._attach(relay, peer, now)
             if peer.path is None:
                 self._want_another(leg.peer, now)
+            else:
+                self._renew_at = now  # by which the planet learns where our legs belong
 
     def relay_doubted(self, peer: Peer, relay: int, now: float) -> None:
         """Its carrier is gone or knows us by an old endpoint; ask it, and meanwhile a planet."""

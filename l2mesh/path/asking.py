@@ -46,10 +46,20 @@ class Asking:
         self._answers = TokenBucket(answers.PEER_RATE, answers.PEER_BURST, 0.0)
         self._open = OpenProbes(random)
 
-    def probe(self, candidate: Candidate, now: float, *, is_heartbeat: bool = False) -> None:
-        """Send a PROBE, unless the limit forbids it: what has answered is beyond the limit."""
+    def probe(
+        self,
+        candidate: Candidate,
+        now: float,
+        *,
+        is_heartbeat: bool = False,
+        is_back: bool = False,
+    ) -> None:
+        """Send a PROBE, unless the limit forbids it: what has answered is beyond the limit.
+
+        ``is_back``: the peer's PROBE came from there just now.
+        """
         has_limit = candidate.is_direct and not candidate.usable
-        if has_limit and not self._may_probe(candidate.path.endpoint, now):
+        if has_limit and not self._may_probe(candidate.path.endpoint, now, is_back=is_back):
             return
         candidate.probed_at = now
         candidate.probes += 1
@@ -92,9 +102,9 @@ class Asking:
         self._open.clear()
         self.rounds.stop(self._table)
 
-    def _may_probe(self, endpoint: Endpoint, now: float) -> bool:
+    def _may_probe(self, endpoint: Endpoint, now: float, *, is_back: bool) -> bool:
         """Whether somewhere may be asked that has not answered: not too often, whoever named it."""
-        return self._unanswered.take(now) and self._limiter.allow(endpoint, now)
+        return self._unanswered.take(now) and self._limiter.allow(endpoint, now, is_back=is_back)
 
     # --- rounds -----------------------------------------------------------------------------------
 

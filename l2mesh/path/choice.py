@@ -17,12 +17,18 @@ _GAIN_S: Final = 0.005
 """Another relay is taken when its cost is below this share of the present one's, and by so much."""
 
 
-def best_path(table: CandidateTable, active: Candidate | None) -> Candidate | None:
-    """Direct before relay, then answered first; a direct path is left only when it dies.
+def best_path(
+    table: CandidateTable, active: Candidate | None, followed: Path | None = None
+) -> Candidate | None:
+    """Direct before relay, then answered first; a direct path is left only when it dies, or to
+    follow the peer.
 
     Where no relay is known to work, one that does not stands in: held frames would die as well. A
     stream never does: anybody may open one and send along it what he has seen elsewhere.
     """
+    wanted = None if followed is None else table.get(followed)
+    if wanted is not None and wanted.is_direct and wanted.usable:
+        return wanted
     if active is not None and active.is_direct and active.usable:
         return active
     direct = [candidate for candidate in table.direct() if candidate.usable]

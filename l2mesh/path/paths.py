@@ -54,6 +54,7 @@ class PathSet:
         self._heartbeat = Heartbeat()
         self._doubted: dict[Path, None] = {}
         self._active: Candidate | None = None
+        self._followed: Path | None = None
         self._need = Need()
         self._keeps_all = False
         self._silent_at: float | None = None
@@ -167,6 +168,11 @@ class PathSet:
         """Planets: keep every endpoint open that answers, since each shows what NATs make of us."""
         self._keeps_all = True
 
+    def follow(self, path: Path | None, now: float) -> None:
+        """The peer speaks to us by this path: use it as well, as soon as it has answered."""
+        self._followed = path
+        self._settle(now)
+
     def add_relay(self, path: Path, now: float) -> None:
         """Both ends and a planet have agreed on a relay, which may be used at once; or a stream is
         open, which may once it has answered.
@@ -255,7 +261,7 @@ class PathSet:
         if candidate is None or not candidate.is_direct or candidate.has_just_answered(now):
             return
         if now >= candidate.probed_at + _PROBE_GAP_S:
-            self._asking.probe(candidate, now)
+            self._asking.probe(candidate, now, is_back=True)
 
     def receive_reply(self, nonce: int, path: Path, now: float) -> bool:
         """A PROBE_REPLY came by ``path``; whether it answers a probe that went there."""
@@ -436,7 +442,7 @@ class PathSet:
 
     def _settle(self, now: float, *, changed: bool = False) -> None:
         """Use the best path there is; ``changed``: the one in use was just taken away."""
-        best = best_path(self._table, self._active)
+        best = best_path(self._table, self._active, self._followed)
         if best is self._active and not changed:
             return
         before, self._active = self._active, best

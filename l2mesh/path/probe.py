@@ -48,33 +48,38 @@ class ProbeLimiter:
     """How much of ours comes to places that have not answered; shared by all peers.
 
     At most 8 probes in 10 s to an endpoint; 128 at once and 24 a minute to a host (a /32 of IPv4, a
-    /64 of IPv6). It remembers 4,096 endpoints and 16,384 hosts. With more than so many under probe
+    /64 of IPv6). Those that go back to where an authentic PROBE just came from have eight of their
+    own: by then our search may have used up the others, and no place is more promising.
+
+    It remembers 4,096 endpoints and 16,384 hosts. With more than so many under probe
     it refuses new ones: to forget the oldest instead would let a crowd of names undo the limit.
     """
 
     def __init__(self) -> None:
         self.answers = AnswerLimiter()
-        self._times: OrderedDict[Endpoint, deque[float]] = OrderedDict()
+        self._times: OrderedDict[tuple[Endpoint, bool], deque[float]] = OrderedDict()
         self._hosts: TokenBuckets[bytes] = TokenBuckets(HOST_RATE, HOST_BURST, _HOSTS)
         self._answered: OrderedDict[bytes, float] = OrderedDict()
 
-    def allow(self, endpoint: Endpoint, now: float) -> bool:
+    def allow(self, endpoint: Endpoint, now: float, *, is_back: bool = False) -> bool:
         """Whether a probe may go there now; a permitted one is counted."""
-        if not self._may(endpoint, now) or not self._may_host(endpoint, now):
+        key = (endpoint, is_back)
+        if not self._may(key, now) or not self._may_host(endpoint, now):
             return False
-        self._count(endpoint, now)
+        self._count(key, now)
         return True
 
     def allow_foretold(self, endpoint: Endpoint, now: float) -> bool:
         """The same for a probe of a search, whose host has a quota of its own (`SearchQuota`)."""
-        if not self._may(endpoint, now):
+        if not self._may((endpoint, False), now):
             return False
-        self._count(endpoint, now)
+        self._count((endpoint, False), now)
         return True
 
     def answered(self, endpoint: Endpoint, now: float) -> None:
         """Somebody there answers us: it is counted from zero again, and its host not at all."""
-        self._times.pop(endpoint, None)
+        for is_back in (False, True):
+            self._times.pop((endpoint, is_back), None)
         host = prefix_of(endpoint.host)
         self._hosts.forget(host)
         self._answered[host] = now
@@ -86,8 +91,8 @@ class ProbeLimiter:
         """We are elsewhere ourselves: what was silent may answer now, and all are asked anew."""
         self._hosts.clear()
 
-    def _may(self, endpoint: Endpoint, now: float) -> bool:
-        times = self._times.get(endpoint)
+    def _may(self, key: tuple[Endpoint, bool], now: float) -> bool:
+        times = self._times.get(key)
         if times is None:
             return self._has_room(now)
         return len(times) < LIMIT or times[0] <= now - WINDOW_S
@@ -97,9 +102,9 @@ class ProbeLimiter:
         answered_at = self._answered.get(host, float("-inf"))
         return now < answered_at + HOST_ANSWERED_S or self._hosts.take(host, now)
 
-    def _count(self, endpoint: Endpoint, now: float) -> None:
-        self._times.setdefault(endpoint, deque(maxlen=LIMIT)).append(now)
-        self._times.move_to_end(endpoint)
+    def _count(self, key: tuple[Endpoint, bool], now: float) -> None:
+        self._times.setdefault(key, deque(maxlen=LIMIT)).append(now)
+        self._times.move_to_end(key)
 
     def _has_room(self, now: float) -> bool:
         if len(self._times) < _ENDPOINTS:

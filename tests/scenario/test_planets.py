@@ -3,6 +3,7 @@
 import pytest
 
 from tests.scenario.test_join import home
+from tests.simulator.internet import Line
 from tests.simulator.nat import NatKind
 from tests.simulator.seeds import seeds
 from tests.simulator.simulation import Simulation
@@ -88,3 +89,21 @@ def test_all_planets_dead_leave_direct_paths_alone(sim: Simulation) -> None:
     pings.stop()
     sim.run(1)
     assert pings.lost == []
+
+
+@seeds(2)
+def test_hosts_of_two_families_are_relayed_whichever_their_planets_prefer(sim: Simulation) -> None:
+    """Node and planet may each find another family better: both answer all the while."""
+    for _ in range(2):
+        sim.add_planet().attach(sim.public_address(6), sim.internet.public)
+    sim.add_controller()
+    for _ in range(8):
+        line = Line(latency_s=0.01, jitter_s=0.02)
+        node = sim.add_unplugged_node(direct=False)
+        for family in (4, 6):
+            node.attach(sim.public_address(family), sim.internet.public, line)
+    sim.start()
+    network = sim.network_of(sim.nodes)
+    halves = sim.nodes[::2], sim.nodes[1::2]
+    pings = [first_answer(one, other, network) for one, other in zip(*halves, strict=True)]
+    sim.run_until(lambda: all(ping.has_answer for ping in pings), 1.0)

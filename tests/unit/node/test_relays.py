@@ -171,3 +171,14 @@ def test_few_members_carry_for_a_pair() -> None:
     assert len(client.relays.legs) == MAX_MEMBERS
     client.relays.receive_ready(client.planet, RelayReady(99, friend), 0.0)
     assert 99 in client.relays.legs
+
+
+def test_relays_are_renewed_at_once_when_their_planet_is_reached_by_another_path() -> None:
+    client = Client()
+    stranger = client.identity()
+    assert client.offer(7, stranger)
+    client.relays.receive_ready(client.planet, RelayReady(7, stranger.fingerprint), 0.0)
+    client.relays.handle_timeout(1.0)
+    assert client.relays.next_timeout() == 31.0
+    client.relays.path_changed(client.planet, 2.0)
+    assert client.relays.next_timeout() == 2.0

@@ -234,6 +234,21 @@ def test_every_endpoint_of_a_planet_is_kept_open_once_it_answered() -> None:
     assert THERE not in [probe.path for probe in probes(paths)]
 
 
+def test_peer_is_followed_to_the_endpoint_by_which_it_speaks_once_that_answered() -> None:
+    paths = machine()
+    paths.add_candidates([HERE.endpoint, THERE.endpoint], Kind.TOLD, 0.0)
+    of = {probe.path: probe.nonce for probe in probes(paths)}
+    paths.receive_reply(of[HERE], HERE, 0.1)
+    paths.follow(THERE, 0.2)
+    assert active(paths) == HERE
+    paths.receive_reply(of[THERE], THERE, 0.3)
+    assert active(paths) == THERE
+    paths.follow(HERE, 0.4)
+    assert active(paths) == HERE
+    paths.follow(Path(Endpoint("203.0.113.9", 9)), 0.5)
+    assert active(paths) == HERE
+
+
 def test_suspend_kills_no_path() -> None:
     net = Net()
     a, b = net.pair(*public())

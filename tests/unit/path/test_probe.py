@@ -37,6 +37,15 @@ def test_an_answer_lifts_the_limit() -> None:
     assert limiter.allow(HERE, 0.0)
 
 
+def test_probes_back_to_where_one_came_from_are_counted_apart() -> None:
+    limiter = ProbeLimiter()
+    for is_back in (False, True):
+        assert all(limiter.allow(HERE, 0.0, is_back=is_back) for _ in range(8))
+        assert not limiter.allow(HERE, 0.0, is_back=is_back)
+    limiter.answered(HERE, 0.0)
+    assert limiter.allow(HERE, 0.0) and limiter.allow(HERE, 0.0, is_back=True)
+
+
 def test_a_crowd_of_endpoints_does_not_undo_the_limit() -> None:
     limiter = ProbeLimiter()
     crowd = [Endpoint(f"10.0.{i >> 8}.{i & 255}", 9) for i in range(4096)]
