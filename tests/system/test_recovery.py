@@ -1,13 +1,15 @@
 """What changes under a running tunnel, between real kernels: mappings, paths, weather."""
 
 import re
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 
 import pytest
 
-from tests.system.mesh import PATIENCE_S, Mesh
+from tests.system.mesh import PATIENCE_S, Mesh, udp_socket
 from tools.lab import Host, Lab, Process, Weather, wait_until
 
 pytestmark = pytest.mark.root
@@ -18,6 +20,9 @@ NOTICED_S = 5.0
 UP_S = 10.0
 ROUGH = Weather(delay_s=0.2, loss=0.3, seed=7)
 """In each direction."""
+PACKETS = 10_000
+PACE_S = 0.001
+PORT = 40_001
 _REPLY = re.compile(r"^\[([\d.]+)\] .*time=", re.MULTILINE)
 
 
@@ -55,6 +60,46 @@ class Load:
     def silence_s(self, since: float) -> float:
         """The longest time without an answer after a moment of the wall clock, of both ends."""
         return max(_longest_gap(ping, since) for ping in self._pings)
+
+
+class Stream:
+    """Numbered datagrams from one node's host to another's, one each millisecond: 10,000 of them
+    at least, and on until told to stop."""
+
+    def __init__(self, mesh: Mesh, stack: ExitStack, name: str, other: str, target: str) -> None:
+        self._target = (target, PORT)
+        self._out = stack.enter_context(udp_socket(mesh.nodes[name].host))
+        self._in = stack.enter_context(udp_socket(mesh.nodes[other].host, target, PORT))
+        self._in.settimeout(PATIENCE_S / 10)
+        self._threads = [threading.Thread(target=each) for each in (self._send, self._receive)]
+        self._is_enough = threading.Event()
+        self.sent = 0
+        self.numbers: list[int] = []
+        """As they arrived."""
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Send no more than is wanted at least, and wait until nothing arrives any more."""
+        self._is_enough.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _send(self) -> None:
+        begun = time.monotonic()
+        while self.sent < PACKETS or not self._is_enough.is_set():
+            self._out.sendto(self.sent.to_bytes(4), self._target)
+            self.sent += 1
+            time.sleep(max(0.0, begun + self.sent * PACE_S - time.monotonic()))
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                self.numbers.append(int.from_bytes(self._in.recv(64)))
+            except TimeoutError:
+                return
 
 
 def _longest_gap(ping: Process, since: float) -> float:
@@ -99,6 +144,27 @@ def test_silent_death_of_the_path_in_use_is_noticed(mesh: Mesh) -> None:
         time.sleep(1.0)
         assert load.silence_s(died) < AGAIN_S
         mesh.lab.heal(*boxes)
+
+
+def test_nothing_is_lost_from_a_direct_path_to_the_relay_and_back(mesh: Mesh) -> None:
+    """10,000 packets each way, a millisecond apart; each arrives, and only once."""
+    with ExitStack() as stack:
+        streams = [
+            Stream(mesh, stack, "alice", "bob", "10.9.0.2"),
+            Stream(mesh, stack, "bob", "alice", "10.9.0.1"),
+        ]
+        mesh.wait_ping("alice", "10.9.0.2")
+        wait_until(lambda: both_are(mesh, "direct"), PATIENCE_S)
+        for stream in streams:
+            stream.start()
+        for number, path in enumerate(("relay", "direct", "relay", "direct")):
+            wait_until(lambda n=number: streams[0].sent > n * PACKETS // 5, PATIENCE_S)  # type: ignore[misc]
+            mesh.ask("alice", "relay_only", on=path == "relay")
+            wait_until(lambda p=path: both_are(mesh, p), PATIENCE_S, what=f"both ends on {path}")  # type: ignore[misc]
+        for stream in streams:
+            stream.stop()
+    for stream in streams:
+        assert sorted(stream.numbers) == list(range(stream.sent))
 
 
 def test_tunnel_is_up_soon_over_a_slow_and_lossy_line() -> None:
