@@ -24,12 +24,15 @@ from l2mesh.identity import address_of
 from l2mesh.node.core import Core
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
+from l2mesh.path.need import IDLE_S
 from l2mesh.wire.message import Join, JoinReply, JoinStatus, Leave, Message, Revocations, Want
 
 __all__ = ["Members"]
 
 log = logging.getLogger(__name__)
 
+SESSION_S: Final = 150.0
+"""Longer than a session is the newest, so that its end has said JOIN once more."""
 PUSH_EVERY_S: Final = 0.1
 PUSH_MEMBER_S: Final = 0.001
 PUSH_AT_LATEST_S: Final = 1.5
@@ -118,7 +121,8 @@ class Members(Part):
     def receive_leave(self, peer: Peer, leave: Leave, now: float) -> None:
         """It hears of this network no more; it stays a member and may come back."""
         self._online.get(leave.network, {}).pop(peer.fingerprint, None)
-        peer.paths.set_always(any(peer.fingerprint in here for here in self._online.values()))
+        online = any(peer.fingerprint in here for here in self._online.values())
+        peer.paths.set_always(online, rests=True)
 
     def receive_revocations(self, peer: Peer, message: Revocations, now: float) -> None:
         """Revocations that we have lost and asked for; our own signature makes them true."""
@@ -224,7 +228,7 @@ class Members(Part):
         self._recorded.add(peer.fingerprint)
         reported = Reported(join.config, join.roster, join.serial, join.epoch, join.revocations)
         self._online.setdefault(join.network, {})[peer.fingerprint] = held = Attendance.of(reported)
-        peer.paths.set_always(True)  # as its end does: else ours would rest on the relay
+        self._keep(peer, now)
         if member.standing is Standing.AUTHORIZED:
             self._compare(peer, member, reported, now)
         view = self._view(join.network)
@@ -249,6 +253,14 @@ class Members(Part):
             token=join.token,
         )
         return self.book.record(join.network, request, self.core.settings.unix_now())
+
+    @staticmethod
+    def _keep(peer: Peer, now: float) -> None:
+        """Our end keeps a direct path as long as its end does, which says JOIN by it in each new
+        session, and rests on the relay when that does."""
+        peer.paths.set_always(True, rests=True)
+        if peer.last_path is not None and not peer.last_path.relay:
+            peer.paths.note_need(now + SESSION_S - IDLE_S)
 
     def _compare(self, peer: Peer, member: Member, reported: Reported, now: float) -> None:
         """A member that holds more than we issued tells us that our store is an old backup.

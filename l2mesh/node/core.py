@@ -104,6 +104,8 @@ class Core:
     indices: IndexAllocator = field(init=False)
     timers: TimerTable[bytes] = field(default_factory=TimerTable)
     _last_session: int = 0
+    _frame_at: float = float("-inf")
+    """The last frame with anybody: while there are any, controllers are worth a direct path."""
 
     def __post_init__(self) -> None:
         self.indices = IndexAllocator(self.settings.random)
@@ -342,7 +344,10 @@ class Core:
     def _tick(self, peer: Peer, now: float) -> None:
         activity = self.settings.activity(peer.fingerprint)
         peer.sessions.note_frame(activity.frame)
+        self._frame_at = max(self._frame_at, activity.frame)
         peer.paths.note_activity(activity.sent, activity.received, activity.frame, now)
+        if peer.sessions.always:
+            peer.paths.note_need(self._frame_at)
         peer.sessions.handle_timeout(now)
         peer.paths.handle_timeout(now)
         if peer.sessions.always and not peer.is_live and peer.paths.handshake_paths():

@@ -179,6 +179,7 @@ class Networks(Part):
         if controller.fingerprint == self.core.settings.identity.public.fingerprint:
             return  # a controller that joins its own network needs no session with itself
         peer = self.core.add_peer(controller, now, always=True)
+        peer.paths.set_always(True, rests=True)
         self.relays.want(peer, now)
         self.core.connect(peer, now)
         if peer.is_live:

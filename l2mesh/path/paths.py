@@ -123,11 +123,6 @@ class PathSet:
         """How often the owner should tell of traffic, in seconds: quicker while frames flow."""
         return self._heartbeat.tick_s
 
-    @property
-    def worked(self) -> tuple[Endpoint, ...]:
-        """Endpoints that have answered, the latest first: worth remembering."""
-        return tuple(candidate.path.endpoint for candidate in self._table.by_latest_answer())
-
     def handshake_paths(self) -> tuple[Path, ...]:
         """Where an INIT should go."""
         always = self._need.always
@@ -135,9 +130,10 @@ class PathSet:
 
     # --- what is told -----------------------------------------------------------------------------
 
-    def set_always(self, always: bool) -> None:  # noqa: FBT001 - its only argument
-        """Planets and controllers: keep alive for ever, others only while frames pass."""
-        self._need.always = always
+    def set_always(self, always: bool, *, rests: bool = False) -> None:  # noqa: FBT001 - the matter
+        """Planets and controllers: keep alive for ever, others only while frames pass. ``rests``:
+        without any a relay will do."""
+        self._need.always, self._need.rests = always, rests
 
     def set_direct(self, direct: bool, now: float) -> None:  # noqa: FBT001 - as `set_always`
         """Use and try direct paths from now on, or leave them at once for a relay."""
@@ -218,7 +214,7 @@ class PathSet:
             return
         if again:
             self._rounds.forgive()
-            self._challenge_active(now)
+            self.challenge(now)
         self._asking.start_round(self._table.direct() if again else new, now)
 
     def session_live(self, now: float) -> None:
@@ -229,7 +225,7 @@ class PathSet:
             self._begin(now)
         self._silent_at = None
         self._rounds.forgive()
-        self._challenge_active(now)
+        self.challenge(now)
         self._asking.start_round(list(self._table), now)
 
     def session_lost(self, now: float) -> None:
@@ -248,19 +244,19 @@ class PathSet:
         candidate = self._table.get_or_see(path, now, direct=self._direct)
         if candidate is None:
             return
-        if not candidate.has_just_answered(now):
+        if self._is_worth_asking(candidate, now):
             self._asking.probe(candidate, now)
         self._heartbeat.elsewhere(path, now)
-        self._challenge_active(now)
+        self.challenge(now)
 
     def receive_probe(self, path: Path, now: float) -> None:
         """An authentic PROBE came by this path: its NAT is open to us now, so probe back."""
         if self._need.live_at is None:
             return
         candidate = self._table.get_or_see(path, now, direct=self._direct)
-        if candidate is None or not candidate.is_direct or candidate.has_just_answered(now):
+        if candidate is None or not candidate.is_direct:
             return
-        if now >= candidate.probed_at + _PROBE_GAP_S:
+        if self._is_worth_asking(candidate, now) and now >= candidate.probed_at + _PROBE_GAP_S:
             self._asking.probe(candidate, now, is_back=True)
 
     def receive_reply(self, nonce: int, path: Path, now: float) -> bool:
@@ -292,12 +288,17 @@ class PathSet:
     def note_activity(self, sent: float, received: float, frame: float, now: float) -> None:
         """Traffic with the peer: the engine's ``Activity``."""
         self._heartbeat.note(sent, received, frame, now)
+        self.note_need(frame)
+
+    def note_need(self, frame: float) -> None:
+        """When a frame passed for which the peer is needed, though it may be another's."""
         self._need.note_frame(frame)
 
     def challenge(self, now: float) -> None:
         """Ask the path in use for a sign of life, at most once a second; dead after 3 s without."""
-        if self._need.live_at is not None:
-            self._challenge_active(now)
+        is_live = self._need.live_at is not None
+        if is_live and self._active is not None and not self._heartbeat.has_just_beaten(now):
+            self._beat(self._active, now)
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -361,14 +362,11 @@ class PathSet:
             self._asking.start_round(self._untried(), now)
 
     def _may_retry(self) -> bool:
-        wants = self._direct and not self.is_direct and self._has_traffic()
-        return wants and bool(self._untried())
+        has_traffic = self._active is None or self._need.has_traffic(self._rounds.retry_at)
+        return self._direct and not self.is_direct and has_traffic and bool(self._untried())
 
     def _untried(self) -> list[Candidate]:
         return [each for each in self._table if each is not self._active]
-
-    def _has_traffic(self) -> bool:
-        return self._active is None or self._need.has_traffic(self._rounds.retry_at)
 
     # --- the path in use --------------------------------------------------------------------------
 
@@ -383,7 +381,7 @@ class PathSet:
         if self._heartbeat.has_just_beaten(now):
             return
         bearable_s = patience_s(self._heartbeat, self._table)
-        keep_alive = not self._need.is_idle
+        keep_alive = self._need.keeps_alive
         verdict = self._heartbeat.tick(now, patience_s=bearable_s, keep_alive=keep_alive)
         if verdict is Verdict.REST:
             return
@@ -412,10 +410,6 @@ class PathSet:
         self._beat(active, now)
         self._report_silence(now)
 
-    def _challenge_active(self, now: float) -> None:
-        if self._active is not None and not self._heartbeat.has_just_beaten(now):
-            self._beat(self._active, now)
-
     def _give_up(self, dead: Candidate, now: float) -> None:
         """The path in use is dead: the best of the others, and all endpoints are tried again."""
         since = self._heartbeat.waiting_since
@@ -431,7 +425,7 @@ class PathSet:
         self._settle(now, changed=True)
         self._rounds.forgive()
         self._asking.start_round(self._untried(), now)
-        self._challenge_active(now)
+        self.challenge(now)
         if not answered:
             self._report_silence(now)
 
@@ -459,18 +453,17 @@ class PathSet:
 
     def _rest_when_idle(self, now: float) -> None:
         """After 600 s without frames the relay takes over; the first frame starts a new search."""
-        idle = not self._need.is_awake(now)
-        if idle == self._need.is_idle:
-            return
-        self._need.is_idle = idle
-        if not idle:
+        was_idle, self._need.is_idle = self._need.is_idle, not self._need.is_awake(now)
+        if was_idle and not self._need.is_idle:
             self._rounds.forgive()
             self._asking.start_round(self._untried(), now)
-            self._challenge_active(now)
-        elif self._rests_on_relay():
+            self.challenge(now)
+        elif self.is_direct and self._rests_on_relay():
             for candidate in self._table.direct():
                 candidate.usable = False
             self._settle(now)
+            if self._need.keeps_alive:
+                self.challenge(now)
 
     def _keep_open(self, now: float) -> None:
         for candidate in self._kept_beside():
@@ -485,10 +478,16 @@ class PathSet:
 
     def _rests_on_relay(self) -> bool:
         """Whether direct paths are left alone, since their NATs may close unseen."""
-        return self._need.is_idle and any(each.path.relay for each in self._table.relays())
+        relays = self._table.relays()
+        return self._need.is_idle and any(each.path.relay and each.usable for each in relays)
+
+    def _is_worth_asking(self, candidate: Candidate, now: float) -> bool:
+        """Not if it has just answered, nor an endpoint while a relay has to do."""
+        rests = candidate.is_direct and self._rests_on_relay()
+        return not rests and not candidate.has_just_answered(now)
 
     def _next_beat(self) -> float:
-        at = self._heartbeat.next_beat(keep_alive=not self._need.is_idle)
+        at = self._heartbeat.next_beat(keep_alive=self._need.keeps_alive)
         if self._silent_at is not None:
             at = max(at, self._heartbeat.last_beat + SILENT_BEAT_S)
         return min(at, self._need.idle_at())

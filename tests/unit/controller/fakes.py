@@ -15,6 +15,7 @@ from controller.model import Network, Request, Settings
 from controller.settings import change_settings
 from controller.store.store import Store
 from l2mesh.address import network_id
+from l2mesh.datapath.interface import Path as DataPath
 from l2mesh.identity import Identity, address_of
 from l2mesh.network.state import NetworkState
 from l2mesh.node.core import Core
@@ -48,9 +49,13 @@ class Paths:
     """What the controller asks of a peer's paths."""
 
     is_kept: bool = False
+    needed_at: float = float("-inf")
 
-    def set_always(self, always: bool) -> None:  # noqa: FBT001 - as PathSet has it
-        self.is_kept = always
+    def set_always(self, always: bool, *, rests: bool) -> None:  # noqa: FBT001 - as PathSet has it
+        self.is_kept = always and rests
+
+    def note_need(self, frame: float) -> None:
+        self.needed_at = frame
 
 
 @dataclass(eq=False)
@@ -62,6 +67,7 @@ class Person:
     is_live: bool = True
     inbox: list[Message] = field(default_factory=list)
     paths: Paths = field(default_factory=Paths)
+    last_path: DataPath | None = None
 
     @property
     def fingerprint(self) -> bytes:

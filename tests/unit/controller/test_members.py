@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from controller import door, push
+from controller.members import SESSION_S
 from controller.model import Network
 from controller.settings import change_settings
 from l2mesh.address import network_id
+from l2mesh.datapath.interface import Endpoint
+from l2mesh.datapath.interface import Path as DataPath
+from l2mesh.path.need import IDLE_S
 from l2mesh.wire.message import (
     Config,
     Credential,
@@ -271,6 +275,19 @@ def test_many_changes_in_a_row_make_few_messages_and_the_last_arrives(world: Wor
     assert world.members.next_timeout() is None
     one.read()
     assert len(one.roster) == 51 and one.lost == 0
+
+
+def test_our_end_keeps_a_direct_path_as_long_as_members_join_by_it(world: World) -> None:
+    network = world.network(public="true")
+    one = joined(world, network)
+    assert one.person.paths.needed_at == float("-inf")
+    here = Endpoint("192.0.2.1", 9993)
+    one.person.last_path = DataPath(here, relay=7)
+    world.join(one.person, network, NOW + 1)
+    assert one.person.paths.needed_at == float("-inf")
+    one.person.last_path = DataPath(here)
+    world.join(one.person, network, NOW + 2)
+    assert one.person.paths.needed_at == NOW + 2 + SESSION_S - IDLE_S
 
 
 def test_who_leaves_or_loses_its_session_is_offline(world: World) -> None:

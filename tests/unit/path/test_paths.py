@@ -204,6 +204,41 @@ def test_idle_pair_is_kept_alive_every_25_s_and_left_alone_after_ten_minutes() -
     assert both_direct(a, b)
 
 
+def test_controller_is_kept_alive_by_the_relay_while_nobody_sends_frames() -> None:
+    net = Net()
+    a, _ = net.pair(*public())
+    a.paths.set_always(True, rests=True)
+    net.meet()
+    net.run(599.0)
+    assert a.paths.is_direct
+    net.run(30.0)
+    assert a.paths.active == RELAY and a.paths.proven == RELAY
+    before = len(a.probes)
+    net.run(3600.0)
+    paths = {path for _, path in a.probes[before:]}
+    assert paths == {RELAY} and len(a.probes) - before < 3600 / 20
+    a.paths.note_need(net.now)
+    net.run(1.5)
+    assert a.paths.is_direct
+
+
+def test_controller_whose_relay_dies_is_reached_directly_until_there_is_another() -> None:
+    net = Net()
+    a, b = net.pair(*public())
+    a.paths.set_always(True, rests=True)
+    net.meet()
+    net.run(700.0)
+    assert a.paths.active == RELAY
+    net.relay_works = False
+    net.run(40.0)
+    assert a.paths.active == Path(b.endpoint)
+    net.relay_works = True
+    a.paths.remove_relay(RELAY, net.now)
+    a.paths.add_relay(RELAY, net.now)
+    net.run(3.0)
+    assert a.paths.active == RELAY
+
+
 def test_planets_are_kept_alive_for_ever() -> None:
     net = Net()
     a, b = net.pair(Nat(OPEN_A), Nat(OPEN_B, open=True))
