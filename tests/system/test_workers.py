@@ -66,6 +66,15 @@ def wakes(mesh: Mesh, name: str) -> dict[str, int]:
     return found
 
 
+def niceness(mesh: Mesh, name: str) -> dict[str, int]:
+    """Of each thread of a node, by its name (proc(5), field 19 of stat)."""
+    found = {}
+    for task in Path(f"/proc/{pid(mesh, name)}/task").iterdir():
+        thread, fields = (task / "comm").read_text().strip(), (task / "stat").read_text()
+        found[thread] = int(fields.rpartition(")")[2].split()[16])
+    return found
+
+
 def is_sound(mesh: Mesh, name: str) -> bool:
     """Whether all that came was authentic and whole."""
     return not {"forged", "bad_offload", "bad_flags"} & set(mesh.ask(name, "counters")["drops"])
@@ -85,6 +94,17 @@ def test_status_names_the_workers(mesh: Mesh, network: str) -> None:
     assert set(wakes(mesh, "alice")) == {"l2mesh-worker0", "l2mesh-worker1"}
     sockets = mesh.nodes["alice"].host.run(["ss", "-Hlnu", "sport", "=", ":9993"]).stdout
     assert len(sockets.splitlines()) == 2 * WORKERS
+
+
+def test_workers_come_before_the_programs_that_they_carry_for(mesh: Mesh, network: str) -> None:
+    del network
+    found = niceness(mesh, "alice")
+    workers = {nice for name, nice in found.items() if name.startswith("l2mesh-worker")}
+    others = {nice for name, nice in found.items() if not name.startswith("l2mesh-worker")}
+    assert workers == {max(nice - 10, -20) for nice in others}
+    assert not any(
+        name.startswith("worker_nice") for name in mesh.ask("alice", "counters")["counters"]
+    )
 
 
 @pytest.mark.parametrize(
