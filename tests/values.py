@@ -39,7 +39,7 @@ NAMES = st.text(
 HOSTS = (st.ip_addresses(v=4) | st.ip_addresses(v=6)).filter(
     lambda host: int(host) != 0 and (host.version == 4 or host.ipv4_mapped is None)
 )
-ENDPOINTS = st.builds(Endpoint, HOSTS.map(str), st.integers(1, 65535))
+ENDPOINTS = st.builds(Endpoint, HOSTS.map(str), st.integers(1, 65535), uplink=st.just(0))
 
 
 def _width(host: IPv4Address | IPv6Address) -> int:

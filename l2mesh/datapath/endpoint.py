@@ -15,10 +15,21 @@ _IPV6_PREFIX_BYTES: Final = 8
 
 
 class Endpoint(NamedTuple):
-    """A UDP address: numeric IPv4 or IPv6 text without scope or brackets, and a port 1..65535."""
+    """A UDP address: numeric IPv4 or IPv6 text without scope or brackets, and a port 1..65535.
+
+    ``uplink`` says by which interface of ours it is reached, or a datagram came from it: 0 leaves
+    that to the host's routes, else it is the index of a named uplink (`l2mesh.path.uplinks`). It
+    means nothing to other hosts and is never on the wire.
+    """
 
     host: str
     port: int
+    uplink: int = 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """For a socket."""
+        return self[:2]
 
 
 class Path(NamedTuple):

@@ -106,6 +106,11 @@ class NativeEngine:
         if self._runner is not None:
             self._runner.detach_port(network)
 
+    def set_uplinks(self, uplinks: Sequence[int]) -> None:
+        """What comes by these interfaces has them as its uplink from now on."""
+        if self._runner is not None:
+            self._runner.set_uplinks(list(uplinks))
+
     def report_fd(self) -> int:
         """Readable when `poll_upcall` or `poll_trouble` has something; poll until neither has."""
         assert self._runner is not None

@@ -46,7 +46,7 @@ def foretell(
     """
     if not theirs.seen or theirs.seen[0].host in {each.host for each in ours.seen}:
         return ()
-    host, latest = theirs.seen[0]
+    host, latest = theirs.seen[0].host, theirs.seen[0].port
     step = min(max(theirs.step, 1), MAX_FORETOLD)
     if theirs.mapping is Mapping.SEQUENTIAL and ours.mapping is Mapping.SEQUENTIAL:
         stride = 2 * step if leads else step

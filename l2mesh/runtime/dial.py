@@ -29,7 +29,7 @@ async def dial(endpoint: Endpoint) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
-        await asyncio.get_running_loop().sock_connect(sock, endpoint)
+        await asyncio.get_running_loop().sock_connect(sock, endpoint.address)
     except BaseException:
         sock.close()
         raise

@@ -168,6 +168,10 @@ class Driver(Generic[EffectT]):
         """What the driver and its sockets counted; names are those of ``l2mesh counters``."""
         return dict(self._counters + self.underlay.counters)
 
+    def name_uplinks(self, uplinks: tuple[int, ...]) -> None:
+        """Datagrams that come by these interfaces have them as their uplink from now on."""
+        self.underlay.name_uplinks(uplinks)
+
     # --- the data path --------------------------------------------------------------------------
 
     def _on_datagrams(self, receive: Callable[[], tuple[bytes, int, Any]]) -> None:
@@ -269,7 +273,7 @@ class Driver(Generic[EffectT]):
         """The endpoint of a socket address, from now on without making one."""
         if len(self._known) >= KNOWN_ENDPOINTS:
             self._known.clear()
-        endpoint = Endpoint(source[0], source[1])
+        endpoint = source if isinstance(source, Endpoint) else Endpoint(source[0], source[1])
         self._known[source] = endpoint
         return endpoint
 

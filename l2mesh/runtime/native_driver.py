@@ -97,6 +97,11 @@ class NativeDriver(Driver[EffectT]):
         self._native.detach_port(network)
         self.engine.execute(SetPortOffloads(network, PortOffloads()), self.clock())
 
+    def name_uplinks(self, uplinks: tuple[int, ...]) -> None:
+        """Datagrams that come by these interfaces have them as their uplink from now on."""
+        self._native.set_uplinks(uplinks)
+        super().name_uplinks(uplinks)
+
     def counters(self) -> dict[str, int]:
         """What the driver, its sockets and the engine's threads counted."""
         return dict(Counter(super().counters()) + Counter(self._native.io_counters()))

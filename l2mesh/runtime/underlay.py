@@ -47,7 +47,8 @@ DATAGRAM_BYTES: Final = 2048
 """Above the largest datagram of the protocol; a longer one is cut and fails to authenticate."""
 TRAIN_BYTES: Final = 65535
 """What UDP_GRO merges at most."""
-ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4)
+ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)
+"""UDP_GRO and IPV6_PKTINFO."""
 GSO_REFUSED_S: Final = 60.0
 """So long trains to an endpoint leave one by one after the kernel refused one."""
 GSO_REFUSED_ENDPOINTS: Final = 1024
@@ -59,8 +60,11 @@ SEND_TRIES: Final = 3
 SO_SNDBUFFORCE: Final = 32
 SO_RCVBUFFORCE: Final = 33
 SO_MARK: Final = 36
+IP_PKTINFO: Final = 8
 IP_MTU_DISCOVER: Final = 10
 IPV6_MTU_DISCOVER: Final = 23
+IPV6_RECVPKTINFO: Final = 49
+IPV6_PKTINFO: Final = 50
 SOL_UDP: Final = 17
 UDP_SEGMENT: Final = 103
 UDP_GRO: Final = 104
@@ -106,6 +110,7 @@ class Underlay:
     __slots__ = (
         "_clock",
         "_refused",
+        "_uplinks",
         "_v4",
         "_v6",
         "counters",
@@ -141,6 +146,7 @@ class Underlay:
         self.counters: Counter[str] = Counter()
         self._clock = clock
         self._refused: dict[Endpoint, float] = {}
+        self._uplinks: frozenset[int] = frozenset()
         self.streams = Streams(self.counters)
         for group in self.groups:
             for sock in group:
@@ -155,6 +161,19 @@ class Underlay:
     def has_ipv6(self) -> bool:
         """Whether IPv6 peers can be reached."""
         return self._v6 is not None
+
+    def name_uplinks(self, uplinks: tuple[int, ...]) -> None:
+        """What comes by one of these interfaces is told as coming by that uplink from now on.
+
+        With none of them the kernel is not asked any more by which interface a datagram came.
+        """
+        self._uplinks = frozenset(uplinks)
+        for group in self.groups:
+            for sock in group:
+                level, option = socket.IPPROTO_IP, IP_PKTINFO
+                if sock.family == socket.AF_INET6:
+                    level, option = socket.IPPROTO_IPV6, IPV6_RECVPKTINFO
+                sock.setsockopt(level, option, bool(uplinks))
 
     def send(self, datagram: bytes, endpoint: Endpoint) -> None:
         """Sends one datagram, or counts why it was not sent."""
@@ -179,7 +198,8 @@ class Underlay:
             sock = None
         if sock is not None and self.offloads.udp_gso and self._may_train(endpoint):
             try:
-                sock.sendmsg((datagrams,), ((SOL_UDP, UDP_SEGMENT, _u16(stride)),), 0, endpoint)
+                ancillary = [(SOL_UDP, UDP_SEGMENT, _u16(stride)), *_by_uplink(endpoint)]
+                sock.sendmsg((datagrams,), ancillary, 0, endpoint.address)
             except OSError as error:
                 if error.errno not in _NO_GSO:
                     self._count("send", error)
@@ -193,16 +213,24 @@ class Underlay:
     def receive(self, sock: socket.socket) -> tuple[bytes, int, Any]:
         """One receipt from one of the sockets: datagrams, their stride (0: only one), source.
 
+        The source is the socket's address, or an `Endpoint` where it came by a named uplink.
         OSError as the socket says it, BlockingIOError when nothing is there.
         """
-        if not self.offloads.udp_gro:
+        if not self.offloads.udp_gro and not self._uplinks:
             datagram, source = sock.recvfrom(DATAGRAM_BYTES)
             return datagram, 0, source
         datagrams, ancillary, _, source = sock.recvmsg(TRAIN_BYTES, ANCILLARY_BYTES)
+        stride = uplink = 0
         for level, kind, value in ancillary:
             if level == SOL_UDP and kind == UDP_GRO:
-                return datagrams, int.from_bytes(value[:4], sys.byteorder), source
-        return datagrams, 0, source
+                stride = int.from_bytes(value[:4], sys.byteorder)
+            elif level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+                uplink = int.from_bytes(value[:4], sys.byteorder)
+            elif level == socket.IPPROTO_IPV6 and kind == IPV6_PKTINFO:
+                uplink = int.from_bytes(value[16:20], sys.byteorder)
+        if uplink in self._uplinks:
+            source = Endpoint(source[0], source[1], uplink)
+        return datagrams, stride, source
 
     def count_receive(self, error: OSError) -> None:
         """Counts what a receive call ended with, other than "nothing there"."""
@@ -343,14 +371,29 @@ def _set_offloads(sock: socket.socket, offloads: Offloads) -> None:
 
 def _send_patiently(sock: socket.socket, datagram: bytes, endpoint: Endpoint) -> None:
     """One datagram; a kernel that is short of memory is asked again at once, few times."""
+    ancillary, address = _by_uplink(endpoint), endpoint.address
     for remaining in reversed(range(SEND_TRIES)):
         try:
-            sock.sendto(datagram, endpoint)
+            if ancillary:
+                sock.sendmsg((datagram,), ancillary, 0, address)
+            else:
+                sock.sendto(datagram, address)
         except OSError as error:
             if error.errno != errno.ENOBUFS or not remaining:
                 raise
         else:
             return
+
+
+def _by_uplink(endpoint: Endpoint) -> tuple[tuple[int, int, bytes], ...]:
+    """What has a datagram leave by a named uplink: struct in_pktinfo (index and two addresses) or
+    struct in6_pktinfo (an address and the index). The kernel chooses an address of that uplink."""
+    if not endpoint[2]:
+        return ()
+    index = endpoint[2].to_bytes(4, sys.byteorder)
+    if ":" in endpoint[0]:
+        return ((socket.IPPROTO_IPV6, IPV6_PKTINFO, bytes(16) + index),)
+    return ((socket.IPPROTO_IP, IP_PKTINFO, index + bytes(8)),)
 
 
 def _u16(value: int) -> bytes:

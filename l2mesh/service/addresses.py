@@ -52,7 +52,7 @@ def source_towards(endpoint: Endpoint) -> str | None:
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect(endpoint)
+            probe.connect(endpoint.address)
             source: str = probe.getsockname()[0]
     except OSError:
         return None

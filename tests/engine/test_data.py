@@ -662,3 +662,15 @@ def test_peers_of_which_nothing_stands_are_forgotten() -> None:
     assert b.fingerprint in inside(a.engine)._peers.table
     a.do(RemoveMember(NETWORK, b.fingerprint))
     assert inside(a.engine)._peers.table == {}
+
+
+def test_uplinks_are_parts_of_paths() -> None:
+    a, b = make_mesh(2)
+    named = b.endpoint._replace(uplink=7)
+    a.do(SetPath(b.fingerprint, Path(named), 1472))
+    frame = ethernet(b.mac, a.mac)
+    (sent,) = a.send(frame)
+    assert sent.endpoint == named
+    other = a.endpoint._replace(uplink=3)
+    assert b.receive(sent.datagram, source=other) == [frame]
+    assert [each.path for each in b.heard() if isinstance(each, SourceSeen)] == [Path(other)]

@@ -85,7 +85,7 @@ fn mac(number: u8) -> [u8; 6] {
 }
 
 fn endpoint(number: u8) -> Endpoint {
-    Endpoint { address: Ipv4Addr::new(192, 0, 2, number).into(), port: 9993 }
+    Endpoint::new(Ipv4Addr::new(192, 0, 2, number).into(), 9993)
 }
 
 impl Bench {

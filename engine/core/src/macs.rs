@@ -132,7 +132,7 @@ mod tests {
     use crate::endpoint::Endpoint;
 
     fn path(port: u16) -> Path {
-        Path { endpoint: Endpoint { address: [192, 0, 2, 1].into(), port }, relay: 0 }
+        Path { endpoint: Endpoint::new([192, 0, 2, 1].into(), port), relay: 0 }
     }
 
     fn init(cookie: &[u8; 16]) -> Vec<u8> {

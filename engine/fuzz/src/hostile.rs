@@ -97,7 +97,7 @@ impl Peer {
     }
 
     fn endpoint(self) -> Endpoint {
-        Endpoint { address: Ipv4Addr::new(192, 0, 2, self.0).into(), port: 9993 }
+        Endpoint::new(Ipv4Addr::new(192, 0, 2, self.0).into(), 9993)
     }
 
     fn material(self) -> KeyMaterial {

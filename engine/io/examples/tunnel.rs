@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = rest.first().and_then(|size| size.parse().ok()).unwrap_or(1472);
     let is_on = |switch: &str| !rest.iter().any(|word| word == switch);
     let remote: SocketAddr = remote.parse()?;
-    let endpoint = Endpoint { address: remote.ip(), port: remote.port() };
+    let endpoint = Endpoint::new(remote.ip(), remote.port());
     let cipher = if is_on("chacha") { Cipher::Aes256Gcm } else { Cipher::ChaCha20Poly1305 };
     let peer = [9; 32];
     let (theirs, session) = (1 - side, 1);

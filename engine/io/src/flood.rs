@@ -54,7 +54,7 @@ impl Sender {
         runs: usize,
     ) -> Self {
         let length = length.max(NUMBER_BYTES);
-        let endpoint = Endpoint { address: to.ip(), port: to.port() };
+        let endpoint = Endpoint::new(to.ip(), to.port());
         let memory = vec![0; length * run * runs];
         Self { socket, endpoint, length, run, memory, sending: Sending::new(), next: 0 }
     }

@@ -12,6 +12,7 @@
 //! Descriptors belong to whoever opened them. Only `sys` has unsafe code.
 #![deny(unsafe_code)]
 
+mod ancillary;
 mod counters;
 #[cfg(test)]
 mod faults;

@@ -150,6 +150,14 @@ impl Runner {
         }
     }
 
+    /// Tells of these interfaces when datagrams come by them, where the sockets' owner has asked
+    /// the kernel for it (`IP_PKTINFO`, `IPV6_RECVPKTINFO`).
+    pub fn set_uplinks(&self, uplinks: &[u32]) {
+        for worker in &self.workers {
+            worker.inbox.request(Request::Uplinks(uplinks.to_vec()));
+        }
+    }
+
     /// Becomes readable when there are reports; `poll_report` until there is none.
     #[must_use]
     pub fn report_fd(&self) -> RawFd {

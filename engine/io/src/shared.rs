@@ -166,6 +166,7 @@ pub(crate) enum Request {
     Call(Call),
     Attach { port: Port, done: SyncSender<io::Result<()>> },
     Detach { network: u64, done: SyncSender<()> },
+    Uplinks(Vec<u32>),
     Stop,
 }
 

@@ -71,7 +71,7 @@ impl SideDoor {
         let mut address = [0; 16];
         address.copy_from_slice(&header[..16]);
         let port = u16::from_be_bytes([header[16], header[17]]);
-        let endpoint = Endpoint { address: IpAddr::V6(Ipv6Addr::from(address)), port };
+        let endpoint = Endpoint::new(IpAddr::V6(Ipv6Addr::from(address)), port);
         Ok((endpoint, length - HEADER_BYTES))
     }
 }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     fn endpoint(text: &str) -> Endpoint {
-        Endpoint { address: text.parse().unwrap(), port: 7 }
+        Endpoint::new(text.parse().unwrap(), 7)
     }
 
     #[test]

@@ -13,17 +13,13 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use l2mesh_core::Endpoint;
 
+use crate::ancillary::{SendControl, UDP_GRO, UDP_SEGMENT, next_control};
+
 /// Messages in one `sendmmsg` call.
 pub(crate) const SEND_BATCH: usize = 64;
-/// Bytes for the control data of a received datagram: `UDP_GRO`, `SO_RXQ_OVFL`.
-const CONTROL_BYTES: usize = 64;
-/// `CMSG_SPACE` of two bytes.
-const SEGMENT_CONTROL_BYTES: usize = 24;
-/// Of `struct cmsghdr`: length u64, level i32, type i32.
-const CMSG_HEADER_BYTES: usize = 16;
+/// Bytes for the control data of a received datagram: `UDP_GRO`, `SO_RXQ_OVFL`, `IPV6_PKTINFO`.
+const CONTROL_BYTES: usize = 96;
 
-const UDP_SEGMENT: i32 = 103;
-const UDP_GRO: i32 = 104;
 const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
 const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
 
@@ -248,21 +244,6 @@ union Address {
     v6: libc::sockaddr_in6,
 }
 
-#[derive(Clone, Copy)]
-#[repr(C, align(8))]
-struct SegmentControl([u8; SEGMENT_CONTROL_BYTES]);
-
-impl SegmentControl {
-    fn new(stride: usize) -> Self {
-        let mut control = [0; SEGMENT_CONTROL_BYTES];
-        control[..8].copy_from_slice(&(CMSG_HEADER_BYTES + 2).to_ne_bytes());
-        control[8..12].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
-        control[12..16].copy_from_slice(&UDP_SEGMENT.to_ne_bytes());
-        control[16..18].copy_from_slice(&(stride as u16).to_ne_bytes());
-        Self(control)
-    }
-}
-
 fn address_of(endpoint: &Endpoint) -> (Address, libc::socklen_t) {
     match endpoint.address {
         IpAddr::V4(address) => {
@@ -297,18 +278,18 @@ pub(crate) struct Sending {
     headers: Vec<libc::mmsghdr>,
     buffers: Vec<libc::iovec>,
     addresses: Vec<Address>,
-    controls: Vec<SegmentControl>,
+    controls: Vec<SendControl>,
 }
 
 impl Sending {
     pub(crate) fn new() -> Self {
-        let endpoint = Endpoint { address: Ipv6Addr::UNSPECIFIED.into(), port: 0 };
+        let endpoint = Endpoint::new(Ipv6Addr::UNSPECIFIED.into(), 0);
         let buffer = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         Self {
             headers: vec![empty_header(); SEND_BATCH],
             buffers: vec![buffer; SEND_BATCH],
             addresses: vec![address_of(&endpoint).0; SEND_BATCH],
-            controls: vec![SegmentControl::new(0); SEND_BATCH],
+            controls: vec![SendControl::EMPTY; SEND_BATCH],
         }
     }
 
@@ -332,10 +313,10 @@ impl Sending {
             header.msg_namelen = length;
             header.msg_iov = &raw mut self.buffers[count];
             header.msg_iovlen = 1;
-            if message.stride > 0 {
-                self.controls[count] = SegmentControl::new(message.stride);
-                header.msg_control = (&raw mut self.controls[count]).cast();
-                header.msg_controllen = SEGMENT_CONTROL_BYTES;
+            if message.stride > 0 || message.endpoint.uplink > 0 {
+                self.controls[count] = SendControl::of(&message.endpoint, message.stride);
+                header.msg_control = self.controls[count].bytes().cast_mut().cast();
+                header.msg_controllen = self.controls[count].length();
             } else {
                 header.msg_control = std::ptr::null_mut();
                 header.msg_controllen = 0;
@@ -376,6 +357,8 @@ pub(crate) struct Receiving {
     buffers: Vec<libc::iovec>,
     names: Vec<libc::sockaddr_storage>,
     controls: Vec<Control>,
+    /// Interfaces that are told as such: what came by another one has uplink 0.
+    pub(crate) uplinks: Vec<u32>,
 }
 
 // SAFETY: the pointers in headers and buffers are set before each use and used in no other thread
@@ -396,6 +379,7 @@ impl Receiving {
             buffers: vec![buffer; count],
             names: vec![name; count],
             controls: vec![Control([0; CONTROL_BYTES]); count],
+            uplinks: Vec::new(),
         }
     }
 
@@ -455,11 +439,26 @@ impl Receiving {
                 (libc::SOL_SOCKET, libc::SO_RXQ_OVFL, Some(count)) => {
                     received.overflow = Some(count as u32);
                 }
+                (libc::IPPROTO_IP, libc::IP_PKTINFO, Some(uplink)) => {
+                    self.note_uplink(&mut received, uplink as u32);
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, _) => {
+                    let uplink = data.last_chunk::<4>().map_or(0, |b| u32::from_ne_bytes(*b));
+                    self.note_uplink(&mut received, uplink);
+                }
                 _ => {}
             }
             rest = next;
         }
         received
+    }
+
+    fn note_uplink(&self, received: &mut Received, uplink: u32) {
+        if let Some(source) = &mut received.source
+            && self.uplinks.contains(&uplink)
+        {
+            source.uplink = uplink;
+        }
     }
 
     fn source(&self, index: usize) -> Option<Endpoint> {
@@ -470,26 +469,15 @@ impl Receiving {
                 // bytes of it have a value.
                 let name = unsafe { &*name.cast::<libc::sockaddr_in>() };
                 let address = Ipv4Addr::from(name.sin_addr.s_addr.to_ne_bytes());
-                Some(Endpoint { address: address.into(), port: u16::from_be(name.sin_port) })
+                Some(Endpoint::new(address.into(), u16::from_be(name.sin_port)))
             }
             libc::AF_INET6 => {
                 // SAFETY: as above.
                 let name = unsafe { &*name.cast::<libc::sockaddr_in6>() };
                 let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
-                Some(Endpoint { address: address.into(), port: u16::from_be(name.sin6_port) })
+                Some(Endpoint::new(address.into(), u16::from_be(name.sin6_port)))
             }
             _ => None,
         }
     }
-}
-
-type ControlMessage<'a> = (i32, i32, &'a [u8], &'a [u8]);
-
-/// Level, type and data of the first control message, and what follows it.
-fn next_control(bytes: &[u8]) -> Option<ControlMessage<'_>> {
-    let length = usize::from_ne_bytes(*bytes.first_chunk()?);
-    let data = bytes.get(CMSG_HEADER_BYTES..length)?;
-    let field = |at: usize| bytes[at..at + 4].first_chunk().map(|b| i32::from_ne_bytes(*b));
-    let next = bytes.get(length.next_multiple_of(8)..).unwrap_or(&[]);
-    Some((field(8)?, field(12)?, data, next))
 }

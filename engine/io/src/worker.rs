@@ -361,6 +361,7 @@ impl Worker {
                     self.detach(network);
                     let _ = done.send(());
                 }
+                Request::Uplinks(uplinks) => self.receiving.uplinks = uplinks,
                 Request::Stop => self.is_stopped = true,
             }
         }

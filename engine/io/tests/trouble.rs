@@ -86,7 +86,7 @@ fn what_the_kernel_refuses_is_counted_and_the_worker_goes_on() {
     peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let port = peer.local_addr().unwrap().port();
     let send = |host: [u8; 4], length: usize| {
-        let path = Path { endpoint: Endpoint { address: host.into(), port }, relay: 0 };
+        let path = Path { endpoint: Endpoint::new(host.into(), port), relay: 0 };
         runner.execute(Command::SendDatagram { datagram: vec![7; length], path });
     };
     send([127, 255, 255, 255], 100); // a broadcast, which the socket was not allowed

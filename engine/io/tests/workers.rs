@@ -100,7 +100,7 @@ impl Bench {
 
     fn introduce(&self) {
         let address = self.peer.local_addr().unwrap();
-        let endpoint = Endpoint { address: address.ip(), port: address.port() };
+        let endpoint = Endpoint::new(address.ip(), address.port());
         let member = |mac, bridge| Member { mac, bridge, ..Member::default() };
         let (peer, session, network, index) = (PEER, SESSION, NETWORK, INDEX);
         for command in [

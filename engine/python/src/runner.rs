@@ -89,6 +89,11 @@ impl Runner {
         self.with(py, |runner| runner.detach_port(network));
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "made from a list")]
+    fn set_uplinks(&self, py: Python<'_>, uplinks: Vec<u32>) {
+        self.with(py, |runner| runner.set_uplinks(&uplinks));
+    }
+
     fn report_fd(&self, py: Python<'_>) -> RawFd {
         self.with(py, |runner| runner.report_fd())
     }

@@ -54,9 +54,9 @@ pub(crate) fn classes(py: Python<'_>) -> PyResult<&'static Classes> {
     CLASSES.get_or_try_init(py, || Classes::find(py))
 }
 
-/// `Endpoint(host, port)`
+/// `Endpoint(host, port, uplink)`
 pub(crate) fn make_endpoint<'py>(py: Python<'py>, from: &Endpoint) -> PyResult<Bound<'py, PyAny>> {
-    classes(py)?.endpoint.bind(py).call1((from.address.to_string(), from.port))
+    classes(py)?.endpoint.bind(py).call1((from.address.to_string(), from.port, from.uplink))
 }
 
 /// `Path(endpoint, relay)`
@@ -64,11 +64,11 @@ pub(crate) fn make_path<'py>(py: Python<'py>, from: &Path) -> PyResult<Bound<'py
     classes(py)?.path.bind(py).call1((make_endpoint(py, &from.endpoint)?, from.relay))
 }
 
-/// An endpoint, which is a pair of text and number.
+/// An endpoint, which is a text and two numbers.
 pub(crate) fn read_endpoint(from: &Bound<'_, PyAny>) -> PyResult<Endpoint> {
-    let (host, port): (String, u16) = from.extract()?;
+    let (host, port, uplink): (String, u16, u32) = from.extract()?;
     match host.parse::<IpAddr>() {
-        Ok(address) => Ok(Endpoint { address, port }),
+        Ok(address) => Ok(Endpoint { address, port, uplink }),
         Err(_) => Err(PyValueError::new_err(format!("{host:?} is no numeric address"))),
     }
 }

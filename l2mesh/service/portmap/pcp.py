@@ -78,10 +78,9 @@ class PcpRequest:
 
     def encode(self) -> bytes:
         """60 bytes."""
-        any_endpoint = Endpoint("0.0.0.0", 0)
-        host, port = (self.suggested if self.lifetime_s else None) or any_endpoint
+        wanted = (self.suggested if self.lifetime_s else None) or Endpoint("0.0.0.0", 0)
         head = _REQUEST_HEAD.pack(_VERSION, _MAP, 0, self.lifetime_s, _mapped(self.own.host))
-        return head + _BODY.pack(self.nonce, _UDP, self.own.port, port, _mapped(host))
+        return head + _BODY.pack(self.nonce, _UDP, self.own.port, wanted.port, _mapped(wanted.host))
 
 
 @dataclass(frozen=True, slots=True)

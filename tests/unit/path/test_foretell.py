@@ -18,7 +18,12 @@ forecasts = st.builds(
     Forecast,
     st.sampled_from(Mapping),
     st.lists(
-        st.builds(Endpoint, st.sampled_from([HERE, THERE, "203.0.113.1"]), st.integers(1, 65535)),
+        st.builds(
+            Endpoint,
+            st.sampled_from([HERE, THERE, "203.0.113.1"]),
+            st.integers(1, 65535),
+            uplink=st.just(0),
+        ),
         max_size=4,
     ).map(tuple),
     st.integers(0, 2**64 - 1),
@@ -34,7 +39,7 @@ def sequential(host: str, latest: int, step: int = 1) -> Forecast:
 
 
 def ports(ours: Forecast, theirs: Forecast, *, leads: bool = True) -> list[int]:
-    return [port for _, port in foretell(ours, theirs, leads=leads, random=random())]
+    return [each.port for each in foretell(ours, theirs, leads=leads, random=random())]
 
 
 @given(ours=forecasts, theirs=forecasts, leads=st.booleans())
@@ -43,9 +48,9 @@ def test_whatever_is_told_little_is_tried_and_at_one_host(
 ) -> None:
     found = foretell(ours, theirs, leads=leads, random=random())
     assert len(found) == len(set(found)) <= MAX_FORETOLD
-    assert {host for host, _ in found} <= {each.host for each in theirs.seen[:1]}
-    assert not {host for host, _ in found} & {each.host for each in ours.seen}
-    assert all(1024 <= port <= 65535 for _, port in found)
+    assert {each.host for each in found} <= {each.host for each in theirs.seen[:1]}
+    assert not {each.host for each in found} & {each.host for each in ours.seen}
+    assert all(1024 <= each.port <= 65535 for each in found)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
@@ -79,7 +84,7 @@ def test_of_a_large_block_some_are_drawn() -> None:
     draw = Random(2).randbytes
     first, second = (foretell(HOME, theirs, leads=True, random=draw) for _ in range(2))
     assert len(first) == len(second) == MAX_FORETOLD and set(first) != set(second)
-    assert all(4096 <= port < 4096 + MAX_BLOCK for _, port in first + second)
+    assert all(4096 <= each.port < 4096 + MAX_BLOCK for each in first + second)
 
 
 @pytest.mark.parametrize("ours", [Mapping.RANDOM, Mapping.SEQUENTIAL, Mapping.UNKNOWN])

@@ -84,7 +84,7 @@ async def test_frame_from_port_leaves_as_datagram(bench: Bench) -> None:
 
 @pytest.mark.asyncio
 async def test_datagram_is_delivered_to_port_with_its_source(bench: Bench) -> None:
-    bench.peer.sendto(DATAGRAM, bench.address)
+    bench.peer.sendto(DATAGRAM, bench.address.address)
     assert await bench.receive(bench.far) == DATAGRAM
     assert bench.engine.sources == [Endpoint(*bench.peer.getsockname())]
     assert type(bench.engine.sources[0]) is Endpoint
@@ -94,7 +94,7 @@ async def test_datagram_is_delivered_to_port_with_its_source(bench: Bench) -> No
 async def test_upcall_reaches_core_and_its_outputs_go_their_ways(bench: Bench) -> None:
     command = OpenPort(NETWORK, b"\x02" + bytes(5), 1500)
     bench.core.answers = [command, NetworkChanged(NETWORK)]
-    bench.peer.sendto(b"\x01 hello", bench.address)
+    bench.peer.sendto(b"\x01 hello", bench.address.address)
     await until(lambda: bench.effects)
     assert [type(upcall) for upcall in bench.core.upcalls] == [HandshakeReceived]
     assert bench.engine.executed == [command]
@@ -113,7 +113,7 @@ async def test_what_an_upcall_brings_about_stands_before_the_next_datagram(bench
 
     bench.engine.handle_datagram = watch  # type: ignore[method-assign]
     for datagram in (b"\x01 ready", DATAGRAM):
-        bench.peer.sendto(datagram, bench.address)
+        bench.peer.sendto(datagram, bench.address.address)
     assert await bench.receive(bench.far) == DATAGRAM
     assert executed == [0, 1]
 
@@ -126,7 +126,7 @@ async def test_outputs_of_a_command_are_sent_at_once(bench: Bench) -> None:
 
     bench.engine.execute = execute  # type: ignore[method-assign]
     bench.core.answers = [SendDatagram(b"answer", Path(Endpoint(*bench.peer.getsockname())))]
-    bench.peer.sendto(b"\x01 hello", bench.address)
+    bench.peer.sendto(b"\x01 hello", bench.address.address)
     assert await bench.receive(bench.peer) == b"answer"
 
 
@@ -137,23 +137,23 @@ async def test_broken_handler_is_logged_and_counted_and_traffic_goes_on(
     bench.core.breaks = True
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
-            bench.peer.sendto(b"\x01", bench.address)
+            bench.peer.sendto(b"\x01", bench.address.address)
         await until(lambda: len(bench.core.upcalls) == 3)
     await until(lambda: bench.driver.counters()["internal_errors"] == 3)
     assert [record.getMessage() for record in caplog.records] == [
         "internal error in core.handle_upcall of HandshakeReceived: broken core"
     ]
-    bench.peer.sendto(DATAGRAM, bench.address)
+    bench.peer.sendto(DATAGRAM, bench.address.address)
     assert await bench.receive(bench.far) == DATAGRAM
 
 
 @pytest.mark.asyncio
 async def test_broken_engine_stops_no_reader(bench: Bench) -> None:
     bench.engine.breaks = True
-    bench.peer.sendto(DATAGRAM, bench.address)
+    bench.peer.sendto(DATAGRAM, bench.address.address)
     await until(lambda: "internal_errors" in bench.driver.counters())
     bench.engine.breaks = False
-    bench.peer.sendto(DATAGRAM, bench.address)
+    bench.peer.sendto(DATAGRAM, bench.address.address)
     assert await bench.receive(bench.far) == DATAGRAM
 
 
@@ -197,7 +197,7 @@ async def test_lost_port_is_detached_and_told(bench: Bench) -> None:
     bench.far.close()
     await until(lambda: lost)
     assert lost == [NETWORK]
-    bench.peer.sendto(DATAGRAM, bench.address)
+    bench.peer.sendto(DATAGRAM, bench.address.address)
     await until(lambda: "port_write_no_port" in bench.driver.counters())
 
 

@@ -43,6 +43,41 @@ def test_peer_of_either_family_has_its_own_spelling(both: Underlay, host: str) -
     assert (datagram, source[:2]) == (b"hello", (host, both.port))
 
 
+@pytest.mark.parametrize("gro", [True, False])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_named_uplink_is_told_of_and_sent_by(host: str, gro: bool) -> None:  # noqa: FBT001
+    loopback = socket.if_nametoindex("lo")
+    underlay = Underlay(Listen("::", 0), Offloads.without(() if gro else ("udp_gro",)))
+    try:
+        sock = underlay.sockets[0 if ":" in host else 1]
+        here = Endpoint(host, underlay.port, loopback)
+
+        def source() -> object:
+            select.select([sock], [], [], 5)
+            return underlay.receive(sock)[2]
+
+        underlay.send(b"hello", here)
+        assert source()[:2] == (host, underlay.port)  # type: ignore[index]
+        underlay.name_uplinks((loopback,))
+        underlay.send(b"hello", here)
+        assert source() == here
+        underlay.send_train(b"trains", 3, here)
+        assert source() == here
+        underlay.name_uplinks((loopback + 1,))
+        if not gro:
+            source()
+        underlay.send(b"hello", here)
+        assert source()[:2] == (host, underlay.port)  # type: ignore[index]
+        assert not underlay.counters
+    finally:
+        underlay.close()
+
+
+def test_what_an_uplink_does_not_reach_is_counted(both: Underlay) -> None:
+    both.send(b"hello", Endpoint("127.0.0.1", 9, 1_000_000))
+    assert sum(both.counters.values()) == 1
+
+
 def test_each_worker_has_sockets_on_the_one_port() -> None:
     underlay = Underlay(Listen("::", 0), workers=3)
     try:

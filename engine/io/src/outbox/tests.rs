@@ -25,7 +25,7 @@ impl Bench {
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let address = peer.local_addr().unwrap();
-        let endpoint = Endpoint { address: address.ip(), port: address.port() };
+        let endpoint = Endpoint::new(address.ip(), address.port());
         let counters = Arc::new(IoCounters::default());
         let outbox = Outbox::new(&[socket.as_raw_fd()], Arc::clone(&counters)).unwrap();
         Self { outbox, counters, peer, endpoint, _socket: socket }
