@@ -47,6 +47,8 @@ def _lines(answer: dict[str, Any]) -> list[str]:
         )
     if mapping := answer.get("port_mapping"):
         lines.append(f"Port  {_port(mapping)}")
+    if len(uplinks := answer.get("uplinks") or ()) > 1:
+        lines += [f"Link  {_uplink(uplink)}" for uplink in uplinks]
     rows = [_row(planet) for planet in answer["planets"]]
     if rows:
         headings = ("PLANET", "ENDPOINT", "UDP", "RTT", "LOSS", "TCP", "SEES US AS")
@@ -88,6 +90,18 @@ def _port(mapping: dict[str, Any]) -> str:
         return f"not mapped: {clean(mapping['problem'])}"
     how = _PROTOCOLS.get(mapping["protocol"], clean(mapping["protocol"]))
     return f"{clean(mapping['outside'])} leads here, by {how} from {clean(mapping['gateway'])}"
+
+
+def _uplink(uplink: dict[str, Any]) -> str:
+    device = clean(uplink["device"])
+    if not uplink["up"]:
+        return f"{device} is down"
+    if not uplink["used"]:
+        return f"{device} is not used"
+    role = "the host's own choice" if uplink["own_choice"] else "used where it is better"
+    heard = f"{uplink['planets']} planets answer"
+    rtt = f" in {milliseconds(uplink['rtt_ms'])}" if uplink["rtt_ms"] is not None else ""
+    return f"{device}: {role}, {heard}{rtt}"
 
 
 def _row(planet: dict[str, Any]) -> tuple[object, ...]:

@@ -32,9 +32,12 @@ def _lines(answer: dict[str, Any]) -> list[str]:
     lines = [f"{title}: {_now(answer)}", f"  {clean(answer['summary'])}"]
     if answer["retry_s"] is not None:
         lines.append(f"  other endpoints are tried again in {answer['retry_s']:.0f} s")
-    rows = [_row(candidate) for candidate in answer["candidates"]]
+    has_uplinks = any(candidate.get("uplink") for candidate in answer["candidates"])
+    rows = [_row(candidate, has_uplinks=has_uplinks) for candidate in answer["candidates"]]
     if rows:
-        headings = ("WAY", "ENDPOINT", "KNOWN BY", "STATE", "ASKED", "ANSWERED", "RTT", "WHY")
+        uplink = ("UPLINK",) if has_uplinks else ()
+        headings = ("WAY", "ENDPOINT", *uplink, "KNOWN BY", "STATE", "ASKED", "ANSWERED")
+        headings += ("RTT", "WHY")
         lines += ["", *table(headings, rows)]
     if answer["told"]:
         lines += ["", f"it has heard of us: {', '.join(map(clean, answer['told']))}"]
@@ -51,11 +54,13 @@ def _now(answer: dict[str, Any]) -> str:
     return f"{clean(answer['path'])}{via} {clean(answer['endpoint'])}{measured}"
 
 
-def _row(candidate: dict[str, Any]) -> tuple[object, ...]:
+def _row(candidate: dict[str, Any], *, has_uplinks: bool) -> tuple[object, ...]:
+    uplink = (candidate.get("uplink") or "as routed",) if has_uplinks else ()
     via = relayer(candidate)
     return (
         f"relay {via}" if via else candidate["path"],
         candidate["endpoint"],
+        *uplink,
         candidate["source"],
         candidate["state"].replace("_", " "),
         _times(candidate["probes"], candidate["probed_s_ago"]),

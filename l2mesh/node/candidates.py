@@ -28,6 +28,9 @@ __all__ = ["Candidates"]
 
 MAX_TOLD: Final = 8
 MAX_REMEMBERED: Final = 1024
+REMIND_S: Final = 60.0
+"""While a peer is reached over another uplink than the host's own choice it is told our endpoints
+again each so often: it then tries those that it has given up, which opens its NAT to them."""
 SAVE_S: Final = 0.1
 """A new endpoint that worked is on disk within this time where many are known."""
 
@@ -50,6 +53,7 @@ class Candidates(Part):
     on_told: Callable[[Peer, float], None] | None = None
     """Hears that a peer has said where it can be reached."""
     _save_at: float | None = None
+    _remind_at: float | None = None
 
     def handlers(self) -> dict[type, Handler]:
         return {CandidatesMessage: self.receive}
@@ -114,10 +118,13 @@ class Candidates(Part):
         path = peer.paths.active
         if path is None or path.relay or self.planets.is_planet(peer.fingerprint):
             return
-        if self.remembered.get(peer.fingerprint) == path.endpoint:
+        if path.endpoint.uplink and self._remind_at is None:
+            self._remind_at = now + REMIND_S
+        endpoint = path.endpoint._replace(uplink=0)
+        if self.remembered.get(peer.fingerprint) == endpoint:
             return
         self.remembered.pop(peer.fingerprint, None)
-        self.remembered[peer.fingerprint] = path.endpoint
+        self.remembered[peer.fingerprint] = endpoint
         while len(self.remembered) > MAX_REMEMBERED:
             del self.remembered[next(iter(self.remembered))]
         entries = len(self.remembered)
@@ -140,10 +147,21 @@ class Candidates(Part):
                 self.offer(peer, now)
 
     def next_timeout(self) -> float | None:
-        return self._save_at
+        return min((at for at in (self._save_at, self._remind_at) if at is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
-        self.save()
+        if self._save_at is not None and now >= self._save_at:
+            self.save()
+        if self._remind_at is not None and now >= self._remind_at:
+            self._remind(now)
+
+    def _remind(self, now: float) -> None:
+        peers = (self.core.peers.get(fingerprint) for fingerprint in self.told)
+        away = [each for each in peers if each is not None and _is_away(each)]
+        self._remind_at = now + REMIND_S if away else None
+        for peer in away:
+            del self.told[peer.fingerprint]
+            self.offer(peer, now)
 
     def offer_all(self, now: float) -> None:
         """Tell everybody who heard something else before."""
@@ -165,3 +183,9 @@ class Candidates(Part):
         loopback_ok = any(ip_address(host).is_loopback for host in local)
         prefixes = tuple(ip_network(prefix, strict=False) for prefix in self.overlay())
         return acceptable(endpoint, prefixes, loopback_ok=loopback_ok)
+
+
+def _is_away(peer: Peer) -> bool:
+    """Whether a peer is reached over another uplink than the host's own choice."""
+    path = peer.paths.active
+    return path is not None and path.endpoint.uplink != 0

@@ -37,6 +37,7 @@ from l2mesh.node.peer import Peer
 from l2mesh.node.pings import Pings
 from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
+from l2mesh.path.uplinks import MAX_NAMED
 from l2mesh.session.handshake import Role
 from l2mesh.session.indices import IndexAllocator
 from l2mesh.session.offering import Offering
@@ -90,6 +91,8 @@ class Core:
     admit: Admission | None = None
     """Asked before a stranger's INIT makes a peer; None: everybody up to the limit."""
     local_endpoints: tuple[Endpoint, ...] = ()
+    uplinks: tuple[int, ...] = ()
+    """Uplinks beside the host's own choice, see `l2mesh.path.uplinks`."""
     is_closing: bool = False
     direct: bool = field(init=False)
     """Whether direct paths are used and offered now."""
@@ -188,6 +191,19 @@ class Core:
             self.limiter.moved()
             for part in self.parts:
                 part.local_endpoints_changed(now)
+
+    def set_uplinks(self, named: tuple[int, ...], now: float, *, lost: bool = False) -> None:
+        """The host's uplinks beside its own choice, the best first; ``lost``: its own choice is
+        down, or is another one from now on."""
+        if named == self.uplinks and not lost:
+            return
+        self.uplinks = named[:MAX_NAMED]
+        # planets first: relays go by their paths
+        for peer in sorted(self.peers.values(), key=lambda each: not each.is_planet):
+            peer.paths.set_uplinks(self.uplinks, now, lost=lost)
+            self.touch(peer, now)
+        for part in self.parts:
+            part.uplinks_changed(now)
 
     def set_direct(self, direct: bool, now: float) -> None:  # noqa: FBT001 - its only matter
         """Use and offer direct paths from now on, or relays alone, as ``--relay-only`` says."""
@@ -339,6 +355,7 @@ class Core:
         is_planet = role is Role.PLANET  # planets know our address in any case
         direct = self.direct or is_planet
         paths = PathSet(random=settings.random, limiter=self.limiter, direct=direct)
+        paths.set_uplinks(self.uplinks, now)
         return Peer(public, sessions, paths, since=now, is_planet=is_planet)
 
     def _tick(self, peer: Peer, now: float) -> None:

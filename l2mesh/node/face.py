@@ -111,6 +111,10 @@ class ReachableFace(Face):
         """The host's own addresses with our port."""
         self.core.set_local_endpoints(endpoints, now)
 
+    def set_uplinks(self, named: tuple[int, ...], now: float, *, lost: bool = False) -> None:
+        """The host's uplinks beside its own choice, the best first; see `Core.set_uplinks`."""
+        self.core.set_uplinks(named, now, lost=lost)
+
     def set_mapped_endpoint(self, endpoint: Endpoint | None, now: float) -> None:
         """A router leads this endpoint of its own to our port; None: none does."""
         self.candidates.set_mapped(endpoint, now)

@@ -67,6 +67,9 @@ class Part:
     def local_endpoints_changed(self, now: float) -> None:
         """The host's own addresses have changed."""
 
+    def uplinks_changed(self, now: float) -> None:
+        """The host's uplinks have changed; peers have been told."""
+
     def direct_changed(self, now: float) -> None:
         """Direct paths may be used from now on, or no longer."""
 

@@ -21,7 +21,7 @@ from l2mesh.node.core import Core
 from l2mesh.node.effects import Persist
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
-from l2mesh.path.candidate import Kind
+from l2mesh.path.candidate import Candidate, Kind
 from l2mesh.path.mapping import Mappings
 from l2mesh.session.handshake import Role
 from l2mesh.wire.control import Close, CloseReason, encode_records
@@ -161,7 +161,7 @@ class Planets(Part):
         if self.is_planet(peer.fingerprint):
             self._reached.discard(peer.fingerprint)
             log.info("planet lost: peer=%s", peer.fingerprint.hex()[:10])
-            self.mappings.forget(self.endpoints(peer.fingerprint))
+            self.mappings.forget([each.path.endpoint for each in peer.paths.candidates])
 
     def peer_removed(self, peer: Peer, now: float) -> None:
         self.mappings.forget([each.path.endpoint for each in peer.paths.candidates])
@@ -170,6 +170,20 @@ class Planets(Part):
         if not self.is_planet(peer.fingerprint):
             return
         if self.mappings.observe(by, seen, now):
+            for hear in self.on_observed:
+                hear(now)
+
+    def over(self, uplink: int) -> list[Candidate]:
+        """The quickest working path to each planet that answers over an uplink."""
+        found = []
+        for peer in self.members():
+            ways = [c for c in peer.paths.candidates if c.is_direct and c.uplink == uplink]
+            ways = [c for c in ways if c.usable and c.has_worked]
+            found += [min(ways, key=lambda each: each.cost_s)] if ways else []
+        return found
+
+    def uplinks_changed(self, now: float) -> None:
+        if self.mappings.keep((0, *self.core.uplinks)):
             for hear in self.on_observed:
                 hear(now)
 

@@ -87,7 +87,7 @@ class Asking:
         for probe in late:
             candidate = self._table.get(probe.path)
             if candidate is not None and candidate.has_worked and not probe.size:
-                candidate.unanswered()  # one that tried a size was too large, perhaps
+                candidate.unanswered(probe.sent_at)  # one that tried a size was too large, perhaps
         return late
 
     def measure_spares(self, active: Candidate | None, now: float) -> None:

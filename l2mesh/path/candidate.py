@@ -140,6 +140,8 @@ class Candidate:
     """The last PROBE_REPLY from it."""
     probed_at: float = float("-inf")
     """The last PROBE to it."""
+    asked_at: float = float("-inf")
+    """The last PROBE from it."""
     probes: int = 0
     """PROBEs sent to it."""
     answers: int = 0
@@ -171,6 +173,11 @@ class Candidate:
         return self.kind not in {Kind.RELAY, Kind.STREAM}
 
     @property
+    def uplink(self) -> int:
+        """By which uplink of ours it leads; 0: as the host's routes say."""
+        return self.path.endpoint.uplink
+
+    @property
     def has_worked(self) -> bool:
         """Whether it has ever answered."""
         return self.rtt_s is not None
@@ -178,6 +185,11 @@ class Candidate:
     def has_just_answered(self, now: float) -> bool:
         """Whether it is usable and answered within the last second."""
         return self.usable and self.answered_at > now - 1.0
+
+    def is_asked_again(self, now: float) -> bool:
+        """A PROBE of the peer's came by it: whether that is the second within a second."""
+        before, self.asked_at = self.asked_at, now
+        return before > now - 1.0
 
     def false_alarms(self, now: float) -> int:
         """How often it was left for nothing, if that happened within the last ten minutes."""
@@ -194,8 +206,13 @@ class Candidate:
         shun_s = _SHUN_S if self.avoided else 0.0
         return self.rtt_s + max(0.0, self.loss - _CHANCE) * _LOSS_S + shun_s
 
-    def unanswered(self) -> None:
-        """A PROBE was not answered in time."""
+    def unanswered(self, sent_at: float) -> None:
+        """A PROBE was not answered in time.
+
+        One from before a direct path works again tells of the outage then, not of what it loses.
+        """
+        if self.is_direct and (not self.usable or sent_at < self.usable_since):
+            return
         self.loss += (1.0 - self.loss) / _LOSS_WEIGHT
 
     def answer(self, now: float, rtt_s: float) -> None:
@@ -215,10 +232,12 @@ class Candidate:
         if not self.usable:
             self.usable = True
             self.usable_since = now
+            self.loss = 0.0 if self.is_direct else self.loss
 
 
 class CandidateTable:
-    """The candidates of one peer: at most 8 told, 4 seen, 4 remembered and 20 relays.
+    """The candidates of one peer: at most 8 told, 4 seen, 4 remembered over each of at most 4
+    uplinks, and 20 relays.
 
     A full kind gives up its oldest candidate that has not answered, else its oldest that is not
     usable; where all are usable the newcomer is refused. Relays are never given up for another.
@@ -244,9 +263,9 @@ class CandidateTable:
             candidate = self.add(path, kind, now)
         return candidate
 
-    def direct(self) -> list[Candidate]:
-        """Endpoints of the peer itself, oldest first."""
-        return [candidate for candidate in self if candidate.is_direct]
+    def direct(self, uplink: int | None = None) -> list[Candidate]:
+        """Endpoints of the peer itself, oldest first; over one uplink, or over all."""
+        return [each for each in self if each.is_direct and uplink in {None, each.uplink}]
 
     def by_latest_answer(self) -> list[Candidate]:
         """Endpoints that have ever answered, the latest first."""
@@ -264,21 +283,28 @@ class CandidateTable:
         """
         known = self._by_path.get(path)
         if known is not None:
-            if known.kind is Kind.SEEN and kind is Kind.TOLD and self._make_room(Kind.TOLD):
+            if known.kind is Kind.SEEN and kind is Kind.TOLD and self._make_room(Kind.TOLD, path):
                 known.kind = kind
             return None
-        if not self._make_room(kind):
+        if not self._make_room(kind, path):
             return None
         candidate = Candidate(path, kind, now, usable=kind is Kind.RELAY, usable_since=now)
         self._by_path[path] = candidate
         return candidate
 
+    def silent(self, path: Path, kind: Kind) -> Candidate | None:
+        """What is known of ``path`` if the peer names it again and it does not work now."""
+        known = self._by_path.get(path) if kind is Kind.TOLD else None
+        return known if known is not None and known.is_direct and not known.usable else None
+
     def remove(self, path: Path) -> None:
         """Forget ``path``, if it is known."""
         self._by_path.pop(path, None)
 
-    def _make_room(self, kind: Kind) -> bool:
-        same = [candidate for candidate in self if candidate.kind is kind]
+    def _make_room(self, kind: Kind, path: Path) -> bool:
+        same = [each for each in self if each.kind is kind]
+        if kind is not Kind.RELAY:
+            same = [each for each in same if each.uplink == path.endpoint.uplink]
         if len(same) < _CAPS[kind]:
             return True
         if kind is Kind.RELAY:

@@ -20,8 +20,8 @@ _GAIN_S: Final = 0.005
 def best_path(
     table: CandidateTable, active: Candidate | None, followed: Path | None = None
 ) -> Candidate | None:
-    """Direct before relay, then answered first; a direct path is left only when it dies, or to
-    follow the peer.
+    """Direct before relay, then answered first; a direct path is left only when it dies, to
+    follow the peer, or for one over a better uplink (`Uplinks.better`).
 
     Where no relay is known to work, one that does not stands in: held frames would die as well. A
     stream never does: anybody may open one and send along it what he has seen elsewhere.
@@ -33,7 +33,7 @@ def best_path(
         return active
     direct = [candidate for candidate in table.direct() if candidate.usable]
     if direct:
-        return min(direct, key=lambda candidate: candidate.usable_since)
+        return min(direct, key=lambda each: (bool(each.uplink), each.usable_since))
     relays = [relay for relay in table.relays() if relay.usable or relay.kind is Kind.RELAY]
     return _best_relay([relay for relay in relays if relay.usable] or relays, active)
 

@@ -54,7 +54,11 @@ class _Sight:
 
 
 class Mappings:
-    """Observer (a planet's endpoint) -> the endpoint as which it sees us, and since when."""
+    """Observer (a planet's endpoint) -> the endpoint as which it sees us, and since when.
+
+    A planet that is asked over several uplinks is as many observers; the NAT that is judged here is
+    that of the host's own choice.
+    """
 
     def __init__(self) -> None:
         self._sights: dict[Endpoint, _Sight] = {}
@@ -74,6 +78,12 @@ class Mappings:
         """These planet endpoints see us no more."""
         for observer in observers:
             self._sights.pop(observer, None)
+
+    def keep(self, uplinks: Collection[int]) -> bool:
+        """Forget what was seen over other uplinks than these; whether there was any of that."""
+        gone = [observer for observer in self._sights if observer.uplink not in uplinks]
+        self.forget(gone)
+        return bool(gone)
 
     @property
     def observed(self) -> dict[Endpoint, Endpoint]:
@@ -131,4 +141,8 @@ class Mappings:
 
     def _of(self, family: int) -> list[_Sight]:
         is_ipv6 = family != 4  # noqa: PLR2004 - the version number
-        return [sight for sight in self._sights.values() if (":" in sight.seen.host) == is_ipv6]
+        return [
+            sight
+            for observer, sight in self._sights.items()
+            if not observer.uplink and (":" in sight.seen.host) == is_ipv6
+        ]

@@ -1,12 +1,10 @@
 """The paths to one peer: which is in use, which are tried, when one is given up.
 
 The states are in `l2mesh.path.state`, what is asked by which candidate in `l2mesh.path.asking`, how
-the path in use is watched in `l2mesh.path.heartbeat` (section 8.4 of ``docs/protocol.md``).
-
-Nothing moves because of a source address: an authentic datagram from elsewhere is answered by one
-PROBE there at most, and only the reply to that makes the endpoint usable.
-
-The owner calls ``note_activity`` before ``handle_timeout``, as often as ``tick_s`` says.
+the path in use is watched in `l2mesh.path.heartbeat` (section 8.4 of ``docs/protocol.md``). Nothing
+moves because of a source address: an authentic datagram from elsewhere is answered by one PROBE
+there at most, and only the reply to that makes the endpoint usable. The owner calls
+``note_activity`` before ``handle_timeout``, as often as ``tick_s`` says.
 """
 
 from __future__ import annotations
@@ -22,13 +20,15 @@ from l2mesh.errors import StateError
 from l2mesh.path.asking import Asking
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 from l2mesh.path.choice import best_path, handshake_paths
-from l2mesh.path.heartbeat import KEEPALIVE_S, Heartbeat, Verdict
+from l2mesh.path.heartbeat import Heartbeat, Verdict
 from l2mesh.path.need import Need
 from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent
 from l2mesh.path.patience import has_better, patience_s
 from l2mesh.path.probe import ProbeLimiter
 from l2mesh.path.redundancy import Copies
 from l2mesh.path.state import PathState
+from l2mesh.path.steering import Steering
+from l2mesh.path.uplinks import Uplinks
 
 __all__ = ["PathSet"]
 
@@ -56,7 +56,8 @@ class PathSet:
         self._active: Candidate | None = None
         self._followed: Path | None = None
         self._need = Need()
-        self._keeps_all = False
+        self._uplinks = Uplinks(self._table, self._asking)
+        self._steering = Steering()
         self._silent_at: float | None = None
         self._copies = Copies(self._outputs)
 
@@ -156,13 +157,27 @@ class PathSet:
     def may_answer(self, path: Path, now: float) -> bool:
         """Whether a PROBE by this path is answered: not by one that the peer is not to use, and not
         for ever at an endpoint that does not answer us."""
+        if self._steering.is_silent(path, self.active, now):
+            return False
         if path.relay or is_stream(path.endpoint):
             return True
         return self._direct and self._asking.may_answer(path, now)
 
     def keep_all_open(self) -> None:
-        """Planets: keep every endpoint open that answers, since each shows what NATs make of us."""
-        self._keeps_all = True
+        """Planets: keep all open that answer, since each shows what NATs make of us."""
+        self._uplinks.keeps_all = True
+
+    def set_uplinks(self, named: tuple[int, ...], now: float, *, lost: bool = False) -> None:
+        """See `Core.set_uplinks`."""
+        new = self._uplinks.change(named, now)
+        if self._active is not None and self._uplinks.is_down(self._active, lost=lost):
+            self._active.usable, self._active = False, None
+            self._settle(now, changed=True)
+            new = self._untried()
+        if self._need.live_at is not None:
+            self._rounds.forgive()
+            self.challenge(now)
+            self._asking.start_round(new, now)
 
     def follow(self, path: Path | None, now: float) -> None:
         """The peer speaks to us by this path: use it as well, as soon as it has answered."""
@@ -208,8 +223,7 @@ class PathSet:
         """
         if not self._direct:
             return
-        added = [self._table.add(Path(endpoint), kind, now) for endpoint in endpoints]
-        new = [candidate for candidate in added if candidate is not None]
+        new = self._uplinks.add(endpoints, kind, now)
         if self._need.live_at is None:
             return
         if again:
@@ -242,12 +256,11 @@ class PathSet:
         if self._need.live_at is None or path == self.active:
             return
         candidate = self._table.get_or_see(path, now, direct=self._direct)
-        if candidate is None:
+        if candidate is None or self._uplinks.is_reply(candidate, now):
             return
         if self._is_worth_asking(candidate, now):
             self._asking.probe(candidate, now)
-        self._heartbeat.elsewhere(path, now)
-        self.challenge(now)
+        self._follow(candidate, now)
 
     def receive_probe(self, path: Path, now: float) -> None:
         """An authentic PROBE came by this path: its NAT is open to us now, so probe back."""
@@ -256,6 +269,8 @@ class PathSet:
         candidate = self._table.get_or_see(path, now, direct=self._direct)
         if candidate is None or not candidate.is_direct:
             return
+        if candidate.is_asked_again(now) and candidate is not self._active:
+            self._follow(candidate, now)  # a heartbeat there
         if self._is_worth_asking(candidate, now) and now >= candidate.probed_at + _PROBE_GAP_S:
             self._asking.probe(candidate, now, is_back=True)
 
@@ -274,8 +289,8 @@ class PathSet:
         if candidate.is_direct:
             self._asking.answered(path.endpoint, now)
             self._rounds.forgive()
-            if not self._keeps_all:
-                self._rounds.stop(self._table.direct())  # the peer has probes of its own
+            if not self._uplinks.keeps_all:
+                self._rounds.stop(self._table.direct(candidate.uplink))  # the peer asks as well
             candidate.usable = self._direct and not self._rests_on_relay()
         if candidate is self._active:
             self._heartbeat.answered(now)
@@ -310,9 +325,8 @@ class PathSet:
             if probe.is_heartbeat and probe.path == self.active:
                 self._heartbeat.record(probe.sent_at, lost=True)
         self._asking.continue_round(now)
-        self._keep_open(now)
-        if not self.is_direct and self._heartbeat.is_flowing:
-            self._asking.measure_spares(self._active, now)
+        flowing = self._heartbeat.is_flowing
+        self._uplinks.ask(self._active, now, is_idle=self._need.is_idle, is_flowing=flowing)
         self._rest_when_idle(now)
         self._watch_active(now)
         self._try_sizes(now)
@@ -332,7 +346,7 @@ class PathSet:
             due.append(self._next_beat())
         if self._may_retry():
             due.append(self._rounds.retry_at)
-        due += [each.probed_at + KEEPALIVE_S for each in self._kept_beside()]
+        due.append(self._uplinks.next_timeout(self._active, is_idle=self._need.is_idle))
         first = min(due)
         return None if first == _NOT_DUE else first
 
@@ -410,6 +424,12 @@ class PathSet:
         self._beat(active, now)
         self._report_silence(now)
 
+    def _follow(self, candidate: Candidate, now: float) -> None:
+        """The peer's newest packets come by this one: does the path in use still work?"""
+        self._heartbeat.elsewhere(candidate.path, now)
+        self._steering.note(candidate, self._active, now)
+        self.challenge(now)
+
     def _give_up(self, dead: Candidate, now: float) -> None:
         """The path in use is dead: the best of the others, and all endpoints are tried again."""
         since = self._heartbeat.waiting_since
@@ -437,6 +457,7 @@ class PathSet:
     def _settle(self, now: float, *, changed: bool = False) -> None:
         """Use the best path there is; ``changed``: the one in use was just taken away."""
         best = best_path(self._table, self._active, self._followed)
+        best = self._uplinks.better(best, now)
         if best is self._active and not changed:
             return
         before, self._active = self._active, best
@@ -464,17 +485,6 @@ class PathSet:
             self._settle(now)
             if self._need.keeps_alive:
                 self.challenge(now)
-
-    def _keep_open(self, now: float) -> None:
-        for candidate in self._kept_beside():
-            if now >= candidate.probed_at + KEEPALIVE_S:
-                self._asking.probe(candidate, now)
-                candidate.probed_at = now  # though the limit may have forbidden it
-
-    def _kept_beside(self) -> list[Candidate]:
-        """Endpoints that are kept open although another one is in use."""
-        direct = self._table.direct() if self._keeps_all else []
-        return [each for each in direct if each.has_worked and each is not self._active]
 
     def _rests_on_relay(self) -> bool:
         """Whether direct paths are left alone, since their NATs may close unseen."""

@@ -91,6 +91,7 @@ async def status(daemon: Daemon, _: Arguments) -> dict[str, Any]:
         "online": daemon.node.is_online,
         "planets": planets,
         "carried_relays": daemon.node.carried_relays,
+        "uplinks": reach.uplinks(daemon),
         "health": daemon.health(),
     }
 

@@ -20,7 +20,7 @@ from l2mesh.wire.endpoint import format_endpoint
 if TYPE_CHECKING:
     from l2mesh.service.daemon import Daemon
 
-__all__ = ["netcheck", "path", "relayer"]
+__all__ = ["netcheck", "path", "relayer", "uplinks"]
 
 PROBES: Final = 5
 PROBE_EVERY_S: Final = 0.2
@@ -55,7 +55,7 @@ async def path(daemon: Daemon, arguments: Mapping[str, Any]) -> dict[str, Any]:
         "retry_s": view.retry_s,
         "summary": view.summary,
         "told": [format_endpoint(endpoint) for endpoint in view.told],
-        "candidates": [_candidate(candidate) for candidate in view.candidates],
+        "candidates": [_candidate(daemon, candidate) for candidate in view.candidates],
     }
 
 
@@ -71,6 +71,7 @@ async def netcheck(daemon: Daemon, _: Mapping[str, Any]) -> dict[str, Any]:
         "ipv6": _family(findings, 6),
         "planets": [_reach(daemon, reach, findings) for reach in findings.reaches],
         "lan": _lan(daemon),
+        "uplinks": uplinks(daemon),
         "port_mapping": _port_mapping(daemon),
         "blocked": _blocked(findings),
         "advice": list(advise(findings)),
@@ -123,13 +124,14 @@ def relayer(by: Relayer | None) -> dict[str, Any]:
     return {"via_kind": "planet" if by.is_planet else "member", "via_name": by.name or None}
 
 
-def _candidate(candidate: CandidateView) -> dict[str, Any]:
+def _candidate(daemon: Daemon, candidate: CandidateView) -> dict[str, Any]:
     report = candidate.report
     return {
         "path": "tls" if report.source == "stream" else "relay" if report.path.relay else "direct",
         "endpoint": format_endpoint(candidate.endpoint),
         "via": candidate.via.hex() if candidate.via is not None else None,
         **relayer(candidate.relayed_by),
+        "uplink": daemon.uplinks.device(report.path.endpoint.uplink),
         "source": report.source,
         "state": report.standing.value,
         "reason": report.reason,
@@ -140,6 +142,30 @@ def _candidate(candidate: CandidateView) -> dict[str, Any]:
         "rtt_ms": report.rtt_ms,
         "loss": report.loss,
     }
+
+
+def uplinks(daemon: Daemon) -> list[dict[str, Any]]:
+    """The host's uplinks, its own choice first, and what planets say over each."""
+    table = daemon.uplinks
+    own = table.all[:1]
+    return [
+        {
+            "device": each.device,
+            "families": list(each.families),
+            "metric": each.metric,
+            "up": each.is_up,
+            "own_choice": each in own,
+            "used": each in own or each.number in table.named,
+            **_planets_over(daemon, each.number if each.number in table.named else 0),
+        }
+        for each in table.all
+    ]
+
+
+def _planets_over(daemon: Daemon, uplink: int) -> dict[str, Any]:
+    found = daemon.node.planets.over(uplink)
+    rtts = [each.rtt_s * 1000 for each in found if each.rtt_s is not None]
+    return {"planets": len(found), "rtt_ms": min(rtts, default=None)}
 
 
 def _lan(daemon: Daemon) -> dict[str, str]:

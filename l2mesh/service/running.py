@@ -14,6 +14,7 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +41,7 @@ from l2mesh.service.netlink import LinkWatch, Netlink, NetlinkFailure
 from l2mesh.service.portmap.gateway import ipv4_gateway
 from l2mesh.service.portmap.mapper import Place, PortMapper
 from l2mesh.service.portmap.pcp import NONCE_BYTES, PORT
+from l2mesh.service.uplinks import UplinkTable, default_routes
 
 __all__ = ["NodeOptions", "RunningNode"]
 
@@ -108,6 +110,8 @@ class RunningNode(abc.ABC):
             self.mapper = PortMapper(self._find_router, self._port_mapped, self.clock)
             self.node.planets.on_observed.append(lambda _: self.look_for_router())
         self.address = self.node.address(self.identity.fingerprint)
+        self.uplinks = UplinkTable()
+        """The host's uplinks, as netlink tells."""
         self.captures: set[int] = set()
         """Networks whose frames somebody is looking at."""
         self._complaints: list[str] = []
@@ -229,9 +233,14 @@ class RunningNode(abc.ABC):
         try:
             addresses = await self.netlink.run(local_addresses)
             places = await self.netlink.run(lan_places)
+            found = await self.netlink.run(default_routes)
         except NetlinkFailure as error:
             logger.warning("cannot list the host's addresses: %s", error)
             return
+        lost = self.uplinks.update(found)
+        if self.uplinks.named != self.node.core.uplinks:
+            self.driver.name_uplinks(self.uplinks.named)
+        self.call(partial(self.node.set_uplinks, self.uplinks.named, lost=lost))
         port = self.driver.underlay.port
         command = SetUnderlay(port, frozenset(addresses))
         self.engine.execute(command, self.clock())

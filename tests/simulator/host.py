@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from l2mesh.datapath.interface import Endpoint, Engine
@@ -71,6 +72,9 @@ class Host(Generic[CoreT]):
         self.machine: Machine | None = None
         self.boots = 0
         self.boot: Boot[CoreT] | None = None
+        self.named: tuple[int, ...] = ()
+        """Interfaces, from 1, that the daemon knows as uplinks beside the host's own choice."""
+        self.unplugged: set[int] = set()
         self.lost_frames = 0
         """Delivered to a port that does not exist."""
 
@@ -78,9 +82,43 @@ class Host(Generic[CoreT]):
 
     def attach(self, address: str, segment: Segment, line: Line | None = None) -> Interface:
         """Give the host an address."""
-        interface = self.internet.attach(self.name, address, segment, line or Line(), self.receive)
+        hear = partial(self._receive_by, len(self.interfaces) + 1)
+        interface = self.internet.attach(self.name, address, segment, line or Line(), hear)
         self.interfaces.append(interface)
         return interface
+
+    def name_uplinks(self, *uplinks: int) -> None:
+        """Tell the daemon of uplinks (1 is the first interface) beside the host's own choice."""
+        self.named = uplinks
+        if self.machine is not None:
+            self._tell_uplinks(lost=False)
+
+    def unplug(self, uplink: int) -> None:
+        """A link goes down: the kernel tells, and routes elsewhere."""
+        self._set_plugged(uplink, is_up=False)
+
+    def plug_in(self, uplink: int) -> None:
+        """It comes back, and the kernel's routes with it."""
+        self._set_plugged(uplink, is_up=True)
+
+    def _set_plugged(self, uplink: int, *, is_up: bool) -> None:
+        first = self._first_up()
+        self.interfaces[uplink - 1].line.is_up = is_up
+        (self.unplugged.discard if is_up else self.unplugged.add)(uplink)
+        self._tell_uplinks(lost=first != self._first_up())
+        self.call(lambda core, now: core.set_local_endpoints(self.endpoints, now))
+
+    def _first_up(self) -> int:
+        return min(set(range(1, len(self.interfaces) + 1)) - self.unplugged, default=0)
+
+    def _tell_uplinks(self, *, lost: bool) -> None:
+        named = tuple(each for each in self.named if each not in self.unplugged)
+
+        def tell(core: Any, now: float) -> None:
+            assert isinstance(core, ReachableFace)
+            core.set_uplinks(named, now, lost=lost)
+
+        self.call(tell)
 
     def move(self, address: str, segment: Segment) -> None:
         """The host roams with its first interface, and the daemon hears of it."""
@@ -90,7 +128,8 @@ class Host(Generic[CoreT]):
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Own addresses with the daemon's port."""
-        return tuple(Endpoint(each.address, self.port) for each in self.interfaces)
+        plugged = (each for each in self.interfaces if self._number(each) not in self.unplugged)
+        return tuple(Endpoint(each.address, self.port) for each in plugged)
 
     @property
     def line(self) -> Line:
@@ -120,6 +159,8 @@ class Host(Generic[CoreT]):
         engine, core = self.boot(self.files, now)
         self.machine = Machine(engine, core, self, self.schedule, self.journal)
         core.set_local_endpoints(self.endpoints, now)
+        if self.named:
+            self._tell_uplinks(lost=False)
         self.machine.pump()
 
     def crash(self) -> None:
@@ -162,10 +203,15 @@ class Host(Generic[CoreT]):
             self.machine.handle_datagram(datagram, source)
 
     def transmit(self, datagram: bytes, endpoint: Endpoint) -> None:
-        """Send by the interface that leads to the endpoint's family and segment."""
+        """Send by the endpoint's uplink, or the interface that leads to its family and segment."""
         interface = self._interface_to(endpoint.host)
+        if endpoint.uplink:
+            interface = self.interfaces[endpoint.uplink - 1]
         if interface is not None:
-            self.internet.send(interface, self.port, datagram, endpoint)
+            self.internet.send(interface, self.port, datagram, endpoint._replace(uplink=0))
+
+    def _receive_by(self, number: int, datagram: bytes, source: Endpoint) -> None:
+        self.receive(datagram, source._replace(uplink=number if number in self.named else 0))
 
     def deliver(self, network: int, frame: bytes) -> None:
         """A frame for a port."""
@@ -216,9 +262,13 @@ class Host(Generic[CoreT]):
         if self.machine is not None and network in self.devices:
             self.machine.handle_frame(network, frame)
 
+    def _number(self, interface: Interface) -> int:
+        return self.interfaces.index(interface) + 1
+
     def _interface_to(self, address: str) -> Interface | None:
         family = ":" in address
-        usable = [each for each in self.interfaces if (":" in each.address) == family]
+        up = (each for each in self.interfaces if self._number(each) not in self.unplugged)
+        usable = [each for each in up if (":" in each.address) == family]
         for each in usable:
             if address in each.segment.hosts:
                 return each

@@ -107,10 +107,10 @@ def test_cost_counts_loss_beyond_chance() -> None:
     relay = Candidate(Path(Endpoint("192.0.2.1", 9993), 7), Kind.RELAY, 0.0)
     assert relay.cost_s == float("inf")
     relay.answer(1.0, 0.05)
-    relay.unanswered()
+    relay.unanswered(1.0)
     assert relay.cost_s == 0.05  # one of 32 is chance
     for _ in range(9):
-        relay.unanswered()
+        relay.unanswered(1.0)
     assert 0.2 < relay.loss < 0.3
     assert 0.05 + (relay.loss - 0.05) == relay.cost_s
     for at in range(200):

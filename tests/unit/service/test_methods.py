@@ -13,6 +13,7 @@ from l2mesh.runtime.offloads import Offloads
 from l2mesh.service import methods
 from l2mesh.service.api import ApiError
 from l2mesh.service.methods import method_table
+from l2mesh.service.uplinks import Uplink, UplinkTable
 from tests.unit.runtime.fakes import FakeEngine
 
 NETWORK = 0x89E92CEEE5000001
@@ -48,6 +49,13 @@ PEER = PeerView(
 PLANET = PlanetView(bytes.fromhex("1111111111"), bytes(32), None, None, "connecting")
 
 
+class FakePlanets:
+    """What planets say over an uplink: one answers over the host's own choice."""
+
+    def over(self, uplink: int) -> list[Any]:
+        return [] if uplink else [SimpleNamespace(rtt_s=0.02)]
+
+
 class FakeNode:
     def __init__(self) -> None:
         self.views: list[NetworkView] = []
@@ -56,6 +64,7 @@ class FakeNode:
         self.ping_results: list[PingResult | None] = []
         self.is_online = True
         self.carried_relays = 2
+        self.planets = FakePlanets()
 
     def networks(self) -> list[NetworkView]:
         return self.views
@@ -115,6 +124,8 @@ class FakeDaemon:
         self.forgotten: list[int] = []
         self.identity = SimpleNamespace(fingerprint=bytes(32))
         self.address = bytes.fromhex("89e92ceee5")
+        self.uplinks = UplinkTable()
+        self.uplinks.update((Uplink(2, "eth0", (4,), 100, is_up=True, is_tunnel=False),))
         self.now = 0.0
         self.changes: list[Callable[[], None]] = []
         self.devices = SimpleNamespace(
@@ -173,6 +184,18 @@ def test_changes_and_a_look_into_frames_need_the_right_to(daemon: FakeDaemon) ->
 async def test_documents_speak_the_words_of_the_contract(daemon: FakeDaemon) -> None:
     daemon.node.views = [replace(VIEW, mac=bytes(6), addresses=("10.9.0.1/24",))]
     status = await daemon.ask("status")
+    assert status["uplinks"] == [
+        {
+            "device": "eth0",
+            "families": [4],
+            "metric": 100,
+            "up": True,
+            "own_choice": True,
+            "used": True,
+            "planets": 1,
+            "rtt_ms": 20.0,
+        }
+    ]
     assert status["planets"] == [
         {
             "address": "1111111111",
