@@ -85,7 +85,7 @@ class BeaconHeard(NamedTuple):
 
 
 class GroupTalkHeard(NamedTuple):
-    """An IGMP or MLD message came in from the port, or a query of a member (section 10.2).
+    """IGMP, MLD or a PIM hello came in from the port, or a query of a member (section 10.2).
 
     ``packet`` is the IP packet as the frame had it. From the port at most 256 a second, burst 512;
     of queries of all members at most 16, burst 32.

@@ -22,6 +22,7 @@ from l2mesh.node.peer import Peer
 from l2mesh.switch.groups import IPV4, IPV6, Wanted
 from l2mesh.switch.loopguard import Role
 from l2mesh.switch.membership import Query, parse_group_talk
+from l2mesh.switch.pim import is_pim, parse_hello
 from l2mesh.switch.snooping import Snooper
 from l2mesh.wire.message import Listed, WantedGroup, WantedGroups
 
@@ -119,7 +120,8 @@ class MulticastGroups(Part):
 
     def _hear(self, port: Port, upcall: GroupTalkHeard, now: float) -> None:
         try:
-            talk = parse_group_talk(upcall.packet)
+            packet = upcall.packet
+            talk = parse_hello(packet) if is_pim(packet) else parse_group_talk(packet)
         except MalformedPacket:
             self.core.refuse("bad_group_talk")
             return

@@ -2,7 +2,8 @@
 
 Read are ARP (RFC 826), the five messages of neighbour discovery (RFC 4861), DHCP (RFC 2131, 8415)
 as far as it takes to know a server's message, IGMP (RFC 2236, 3376) and MLD (RFC 2710, 3810) as far
-as it takes to tell a query from a report, and of any other IP packet its source address.
+as it takes to tell a query from a report, PIM (RFC 7761) as far as it takes to know a hello, and of
+any other IP packet its source address.
 The work is bounded: at most 8 extension headers and 64 options. What no host would take for valid
 IP is `PLAIN`; what one might take but we cannot judge, as neighbour discovery in fragments (which
 RFC 6980 forbids) or a header chain that goes on in the next fragment (RFC 7112), is `HIDDEN`.
@@ -33,6 +34,9 @@ _IGMP: Final = 2
 _UDP: Final = 17
 _UDP_BYTES: Final = 8
 _ICMPV6: Final = 58
+_PIM: Final = 103
+_HELLO: Final = 0x20
+"""First byte of a PIM hello: version 2, type 0."""
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 _EXTENSIONS: Final = frozenset({0, 43, 60, 135, _FRAGMENT, _AUTHENTICATION})
@@ -81,10 +85,12 @@ class Kind(enum.Enum):
     """IGMP or MLD: who wants which group?"""
     GROUP_REPORT = enum.auto()
     """IGMP or MLD: this host wants a group, or wants it no longer."""
+    PIM_HELLO = enum.auto()
+    """A multicast router is there."""
 
 
 ARP: Final = frozenset({Kind.ARP_REQUEST, Kind.ARP_OTHER})
-GROUP_TALK: Final = frozenset({Kind.GROUP_QUERY, Kind.GROUP_REPORT})
+GROUP_TALK: Final = frozenset({Kind.GROUP_QUERY, Kind.GROUP_REPORT, Kind.PIM_HELLO})
 ND: Final = frozenset(
     {
         Kind.SOLICITATION,
@@ -187,6 +193,8 @@ def _in_ipv4(frame: bytes, at: int) -> Inside:
         kind = Kind.DHCP_SERVER
     elif frame[at + 9] == _IGMP and len(frame) > l4:
         kind = _IGMP_KINDS.get(frame[l4], kind)
+    elif frame[at + 9] == _PIM and len(frame) > l4 and frame[l4] == _HELLO:
+        kind = Kind.PIM_HELLO
     return Inside(kind, sender)
 
 
@@ -227,7 +235,8 @@ def _in_ipv6(frame: bytes, at: int) -> Inside:
     if protocol == _ICMPV6:
         end = at + _IPV6_BYTES + _u16(frame, at + 4)[0]
         return _in_icmpv6(frame, cursor, end, sender, is_fragment=is_fragment)
-    return Inside(Kind.IP, sender)
+    is_hello = protocol == _PIM and len(frame) > cursor and frame[cursor] == _HELLO
+    return Inside(Kind.PIM_HELLO if is_hello else Kind.IP, sender)
 
 
 def _udp6_kind(frame: bytes, udp: int) -> Kind:

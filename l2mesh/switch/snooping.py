@@ -7,8 +7,8 @@ for each VLAN and IP version in use behind the port:
 state        event                       what follows
 ============ =========================== =========================================================
 open         a query was sent or heard   listed when hosts have had their time to answer, and 1 s
-listed       a querier was heard behind  open: a router wants every group, and a snooping switch
-             the port                    that asks keeps its hosts' reports from us
+listed       a querier or a PIM router   open: a router wants every group, and a snooping switch
+             was heard behind the port   that asks keeps its hosts' reports from us
 listed       nobody asks any more        open
 ============ =========================== =========================================================
 
@@ -33,6 +33,7 @@ from typing import Final, TypeAlias
 
 from l2mesh.switch.groups import IPV4, IPV6, Segment, Wanted
 from l2mesh.switch.membership import GroupTalk, Query
+from l2mesh.switch.pim import Hello
 from l2mesh.switch.query import QUERY_INTERVAL_S, ROBUSTNESS, emit_query, link_local
 from l2mesh.timers import TimerTable
 
@@ -118,9 +119,9 @@ class Snooper:
                 self._set(_Due.IDLE, segment, now + IDLE_S)
 
     def hear_port(
-        self, vlan: int, mac: bytes, talk: GroupTalk, now: float, *, is_member: bool
+        self, vlan: int, mac: bytes, talk: GroupTalk | Hello, now: float, *, is_member: bool
     ) -> None:
-        """IGMP or MLD came in from the port; `is_member`: the MAC is signed to another member."""
+        """Talk came in from the port; `is_member`: its MAC is signed to another member."""
         self.use(vlan, now)
         segment = Segment(vlan, talk.version)
         share = self.shares.get(segment)
@@ -129,8 +130,11 @@ class Snooper:
         if isinstance(talk, Query):
             self._hear_query(segment, share, talk, now, is_elected=not is_member or mac < self._mac)
             if not is_member and not talk.group:
-                self._set(_Due.ROUTER, segment, now + OTHER_QUERIER_S)
-                self.is_changed = True
+                self._note_router(segment, now + OTHER_QUERIER_S)
+            return
+        if isinstance(talk, Hello):
+            if not is_member and talk.hold_s:
+                self._note_router(segment, now + talk.hold_s)
             return
         for change in talk.changes:
             if change.is_wanted:
@@ -218,6 +222,12 @@ class Snooper:
         self._timers.cancel((_Due.QUERY, segment, b""))
         self._set(_Due.OTHER, segment, now + OTHER_QUERIER_S)
         self._settle(segment, share, now + query.wait_s)
+        self.is_changed = True
+
+    def _note_router(self, segment: Segment, until: float) -> None:
+        """A router is behind the port, perhaps not the only one: so nothing ends this early."""
+        before = self._timers.deadline((_Due.ROUTER, segment, b""))
+        self._set(_Due.ROUTER, segment, max(until, before or until))
         self.is_changed = True
 
     def _may_ask(self, segment: Segment) -> bool:

@@ -18,6 +18,8 @@ GROUP4 = bytes([239, 1, 2, 3])
 GROUP6 = bytes.fromhex("ff050000000000000000000000000123")
 ALL_ROUTERS = bytes([224, 0, 0, 2])
 ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
+PIM_ROUTERS4 = bytes([224, 0, 0, 13])
+PIM_ROUTERS6 = bytes.fromhex("ff02") + bytes(13) + b"\x0d"
 QUERY, REPORT = 0x11, 0x16
 SEGMENTS = frozenset({(0, 4), (0, 6)})
 
@@ -136,6 +138,22 @@ def test_reports_and_queries_of_the_port_are_told() -> None:
     a.send(igmp(a, 0x13), to_group(a, GROUP4))
     assert a.heard() == []
     carry([a, b])
+
+
+@pytest.mark.parametrize("group", [PIM_ROUTERS4, PIM_ROUTERS6], ids=["v4", "v6"])
+def test_a_hello_of_pim_is_told_where_the_router_is(group: bytes) -> None:
+    a, b = make_mesh(2)
+    hello = to_group(a, group, payload=b"\x20\0\0\0", protocol=103)
+    a.send(hello)
+    assert a.heard() == [GroupTalkHeard(NETWORK, 0, None, a.mac, hello[14:])]
+    for other in (b"\x21\0\0\0", b"\x10\0\0\0", b""):  # a register, version 1, nothing
+        a.send(to_group(a, group, payload=other, protocol=103))
+    a.send(to_group(b, group, payload=b"\x20\0\0\0", protocol=103))
+    assert not [one for one in a.heard() if isinstance(one, GroupTalkHeard)]
+    b.send(to_group(b, group, payload=b"\x20\0\0\0", protocol=103))
+    b.heard()
+    carry([a, b])
+    assert not [one for one in a.heard() if isinstance(one, GroupTalkHeard)], "it is behind b"
 
 
 def test_of_the_mesh_only_queries_are_told() -> None:

@@ -29,6 +29,7 @@ from l2mesh.service.portmap.ssdp import parse_location
 from l2mesh.switch.beacon import emit_beacon, is_ours, parse_beacon
 from l2mesh.switch.ethernet import parse_header
 from l2mesh.switch.membership import parse_group_talk
+from l2mesh.switch.pim import parse_hello
 from l2mesh.switch.query import emit_query, link_local
 from l2mesh.wire.body import unpack, unpack_value
 from l2mesh.wire.control import decode_records
@@ -41,6 +42,7 @@ from l2mesh.wire.message import decode_message
 from l2mesh.wire.relay import split_relay
 from tests.fuzz.mutation import mutated
 from tests.unit.switch.test_membership import igmp, mld, report
+from tests.unit.switch.test_pim import HOLD_30, OTHER_OPTION, hello4, hello6
 from tools.vectors import FILES, identity, network, worlds
 
 CRYPTO = SodiumCrypto()
@@ -104,6 +106,7 @@ def _group_talk() -> tuple[bytes, ...]:
 
 PARSERS = {
     "group talk": Parser(parse_group_talk, _group_talk()),
+    "pim": Parser(parse_hello, (hello4(HOLD_30), hello6(OTHER_OPTION + HOLD_30))),
     "pcp": Parser(pcp.parse_response, (PCP_RESPONSE,)),
     "nat-pmp": Parser(natpmp.parse_response, NATPMP_RESPONSES),
     "ssdp": Parser(lambda data: parse_location(data, "10.0.0.1"), (SSDP_ANSWER,)),

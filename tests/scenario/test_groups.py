@@ -12,6 +12,7 @@ from tests.simulator.node import NodeHost
 from tests.simulator.seeds import seeds
 from tests.simulator.simulation import Simulation
 from tests.unit.switch.test_membership import igmp, record, report
+from tests.unit.switch.test_pim import ALL_ROUTERS4, HOLD_30, hello4
 
 GROUP = bytes([239, 1, 2, 3])
 OTHER = bytes([239, 1, 2, 4])
@@ -171,6 +172,18 @@ def test_a_router_gets_all_and_our_queriers_fall_silent(sim: Simulation) -> None
     assert not any(host.queries for host in bench.hosts)
     sim.run(30)
     assert all(host.queries for host in bench.hosts)
+    assert bench.got(sender, GROUP) == [1]
+
+
+def test_a_router_is_known_by_its_hello_for_as_long_as_that_says(sim: Simulation) -> None:
+    bench = Bench(sim)
+    sender, one, _, router = bench.hosts
+    one.join(GROUP)
+    hello = to_group(ALL_ROUTERS4, router.mac, hello4(HOLD_30))
+    router.node.port_of(bench.network).send(hello)
+    sim.run(0.9)
+    assert bench.got(sender, GROUP) == [1, 3]
+    sim.run(31)
     assert bench.got(sender, GROUP) == [1]
 
 

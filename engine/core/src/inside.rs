@@ -2,8 +2,8 @@
 //!
 //! Read are ARP (RFC 826), the five messages of neighbour discovery (RFC 4861), DHCP (RFC 2131,
 //! 8415) as far as it takes to know a server's message, IGMP (RFC 2236, 3376) and MLD (RFC 2710,
-//! 3810) as far as it takes to tell a query from a report, and of any other IP packet its source
-//! address. The work is bounded: at most 8 extension headers and 64 options. What no host would
+//! 3810) as far as it takes to tell a query from a report, PIM (RFC 7761) as far as it takes to know
+//! a hello, and of any other IP packet its source address. The work is bounded: at most 8 extension headers and 64 options. What no host would
 //! take for valid IP is `Plain`; what one might take but we cannot judge, as neighbour discovery in
 //! fragments (which RFC 6980 forbids) or a header chain that goes on in the next fragment
 //! (RFC 7112), is `Hidden`.
@@ -19,6 +19,9 @@ const IGMP: u8 = 2;
 const UDP: u8 = 17;
 const UDP_BYTES: usize = 8;
 const ICMPV6: u8 = 58;
+const PIM: u8 = 103;
+/// First byte of a PIM hello: version 2, type 0.
+const HELLO: u8 = 0x20;
 const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 
@@ -63,6 +66,8 @@ pub enum Kind {
     GroupQuery,
     /// IGMP or MLD: this host wants a group, or wants it no longer.
     GroupReport,
+    /// A multicast router is there.
+    PimHello,
 }
 
 impl Kind {
@@ -152,6 +157,7 @@ fn in_ipv4(packet: &[u8]) -> Option<Inside> {
         (UDP, _) if is_dhcp4(packet, length) => Kind::DhcpServer,
         (IGMP, Some(0x11)) => Kind::GroupQuery,
         (IGMP, Some(0x12 | 0x16 | 0x17 | 0x22)) => Kind::GroupReport,
+        (PIM, Some(&HELLO)) => Kind::PimHello,
         _ => Kind::Ip,
     };
     Some(Inside::new(kind, ipv4_at(head, 12)))
@@ -201,6 +207,7 @@ fn in_ipv6(packet: &[u8]) -> Option<Inside> {
             let hidden = Inside::new(Kind::Hidden, sender);
             Some(in_icmpv6(packet, at, end, sender, is_fragment).unwrap_or(hidden))
         }
+        PIM if packet.get(at) == Some(&HELLO) => Some(Inside::new(Kind::PimHello, sender)),
         _ => Some(Inside::new(Kind::Ip, sender)),
     }
 }

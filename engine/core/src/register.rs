@@ -87,7 +87,7 @@ impl Register<'_> {
         }
     }
 
-    /// IGMP or MLD from the port is told.
+    /// IGMP, MLD or a PIM hello from the port is told.
     ///
     /// # Errors
     ///
@@ -98,7 +98,8 @@ impl Register<'_> {
         journal: &mut Journal,
     ) -> Result<(), DropReason> {
         let kind = self.parts.inside.kind;
-        if self.parts.group.is_none() || !matches!(kind, Kind::GroupQuery | Kind::GroupReport) {
+        let is_talk = matches!(kind, Kind::GroupQuery | Kind::GroupReport | Kind::PimHello);
+        if self.parts.group.is_none() || !is_talk {
             return Ok(());
         }
         if !port.group_talk.take(self.now) {
