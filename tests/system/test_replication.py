@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
 MEMBERS = 30
 REPLICATORS = 3
-BROADCASTS = 500
+BROADCASTS = 1000
 AT_ONCE = 20
 
 

@@ -34,7 +34,13 @@ class Authority:
         return NetworkState(self.network, self.crypto, controller=self.controller.public)
 
     def credential(
-        self, member: Identity, *, serial: int = 1, epoch: int = 0, expires: int | None = None
+        self,
+        member: Identity,
+        *,
+        serial: int = 1,
+        epoch: int = 0,
+        expires: int | None = None,
+        rights: tuple[str, ...] = (),
     ) -> bytes:
         address = address_of(member.fingerprint, self.crypto)
         assert address is not None
@@ -44,14 +50,17 @@ class Authority:
             address=address,
             mac=b"\x02" + address,
             name=f"member-{address.hex()}",
+            rights=rights,
             serial=serial,
             epoch=epoch,
             expires=expires,
         )
         return seal_membership(body, self.controller, self.crypto)
 
-    def config(self, revision: int = 1) -> bytes:
-        body = NetworkConfig(network=self.network, revision=revision)
+    def config(self, revision: int = 1, *, replicate_above: int = 250) -> bytes:
+        body = NetworkConfig(
+            network=self.network, revision=revision, replicate_above=replicate_above
+        )
         return seal_config(body, self.controller, self.crypto)
 
     def revocations(
