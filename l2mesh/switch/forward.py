@@ -240,9 +240,17 @@ class Switch:
             return True
         return self.groups.is_wanted(vlan, group, floods=self.storm.limits.floods_groups)
 
-    def is_for_everyone(self, receivers: tuple[bytes, ...], frame: bytes) -> bool:
-        """Whether a frame from the port goes to every member, as `from_port` has said."""
-        return bool(frame[0] & 1) and 1 < len(receivers) == len(self._everyone)
+    def is_to_be_replicated(self, receivers: tuple[bytes, ...], frame: bytes) -> bool:
+        """Whether others should carry a frame from the port on, if there are such.
+
+        They do so to every member: to all of whom `from_port` has said that it goes to all, or to
+        more than half, for an IP group; whoever does not want that drops it.
+        """
+        count, most = len(receivers), len(self._everyone)
+        if count < 2 or not frame[0] & 1:  # noqa: PLR2004 - one is no flood
+            return False
+        is_tunnelled = classify(frame[:6], 0) is Class.LINK_LOCAL
+        return count == most or (2 * count > most and not is_tunnelled)
 
     def _find_owner(self, frame: Frame, now: float) -> Owner | Nobody:
         """The one that a request is for and that is to be asked alone."""

@@ -9,6 +9,7 @@ from l2mesh.datapath.interface import (
     AssignmentUnknown,
     Deliver,
     DropReason,
+    Limits,
     NeedReplicators,
     NeedSession,
     RemoveMember,
@@ -16,6 +17,8 @@ from l2mesh.datapath.interface import (
     RemoveSource,
     SetAssignment,
     SetBlocked,
+    SetGroups,
+    SetLimits,
     SetReplication,
     SetSource,
     SourceStale,
@@ -148,6 +151,56 @@ def test_frames_for_one_station_go_their_own_way() -> None:
     source, _replicator, others = make_tree()
     frame = ethernet(others[0].mac, source.mac)
     assert [one.endpoint for one in source.send(frame)] == [others[0].endpoint]
+    assert source.engine.counters()["frames_signed"] == 0
+
+
+def to_ip_group(source: Host, group: bytes = bytes([239, 1, 2, 3])) -> bytes:
+    packet = b"\x45\0\0\x18" + bytes(4) + b"\x01\x11" + bytes(6) + group + b"text"
+    return ethernet(b"\x01\0\x5e\x01\x02\x03", source.mac, packet, 0x0800)
+
+
+def unwant(hosts: list[Host], *those: Host) -> None:
+    """The ports of these want no group of IPv4, and everyone knows it; another one wants all."""
+    listed = frozenset({(0, 4)})
+    known = frozenset({(0, bytes([239, 1, 2, 3]))})
+    for host in hosts:
+        for one in hosts[1:]:
+            peer = one.fingerprint if one is not host else None
+            groups = frozenset() if one in those else known
+            host.do(SetGroups(NETWORK, peer, listed, frozenset(), groups))
+
+
+@pytest.mark.parametrize("wanting", [2, 3])
+def test_a_group_that_more_than_half_want_is_carried_on_too(wanting: int) -> None:
+    source, replicator, others = make_tree(6)
+    hosts = [source, replicator, *others]
+    unwant(hosts, *hosts[1 + wanting :])
+    frame = to_ip_group(source)
+    out = source.send(frame)
+    if wanting == 2:
+        assert [one.endpoint for one in out] == [host.endpoint for host in hosts[1:3]]
+        assert source.engine.counters()["frames_signed"] == 0
+        return
+    assert [one.endpoint for one in out] == [replicator.endpoint]
+    replicator.engine.handle_datagram(out[0].datagram, source.endpoint, replicator.now)
+    carry(hosts)
+    assert [host.delivered for host in hosts[1:]] == [[frame]] * 3 + [[]] * 2
+    assert [dict(host.drops) for host in hosts[4:]] == [{DropReason.GROUP_UNWANTED: 1}] * 2
+
+
+def test_what_is_tunnelled_to_bridges_is_not_carried_on_to_others() -> None:
+    hosts = make_mesh(4, bridges=(1, 2, 3))
+    source, replicator, bridge, other = hosts
+    believe(hosts, replicator)
+    assign(replicator, source, bridge, other)
+    source.do(replication(source, (replicator, NUMBER)))
+    for host in hosts:
+        host.do(SetLimits(NETWORK, Limits(bpdu="tunnel")))
+    source.engine.handle_frame(
+        NETWORK, ethernet(bytes.fromhex("0180c2000000"), source.mac), source.now
+    )
+    carry(hosts)
+    assert [len(host.delivered) for host in hosts] == [0, 1, 1, 0]
     assert source.engine.counters()["frames_signed"] == 0
 
 

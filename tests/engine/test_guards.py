@@ -7,8 +7,10 @@ from l2mesh.datapath.interface import (
     Limits,
     Offence,
     OpenPort,
+    Path,
     SetLimits,
     SetMember,
+    SetPath,
 )
 from tests.engine.lab import (
     BROADCAST,
@@ -400,6 +402,32 @@ def test_an_answered_request_goes_to_the_owner_again() -> None:
             assert reached(a, frame, hosts) == [2]
             b.engine.handle_frame(NETWORK, answer, b.now)
             carry(hosts)
+
+
+def test_a_request_for_an_owner_who_is_away_waits_and_the_next_goes_to_everyone() -> None:
+    hosts = make_lan(4)
+    a, b, _, _ = hosts
+    a.do(SetPath(b.fingerprint, None))
+    frame = arp(a.mac, ip4(a), ip4(b))
+    assert reached(a, frame, hosts) == [], "nobody else may answer, and nobody is disturbed"
+    a.now += 1.0
+    assert reached(a, frame, hosts) == [3, 4], "whoever knows better may say so"
+    a.now += 1.0
+    assert reached(a, frame, hosts) == [3, 4]
+    a.do(SetPath(b.fingerprint, Path(b.endpoint)))
+    for out in a.outputs():
+        b.engine.handle_datagram(out.datagram, a.endpoint, b.now)
+    b.outputs()
+    assert b.delivered == [frame] * 3, "it is back within 3 s, and has been asked"
+
+
+def test_a_request_for_an_owner_who_stays_away_is_dropped_after_3_s() -> None:
+    hosts = make_lan(3)
+    a, b, _ = hosts
+    a.do(SetPath(b.fingerprint, None))
+    assert reached(a, arp(a.mac, ip4(a), ip4(b)), hosts) == []
+    a.wait(3.1)
+    assert a.drops == {DropReason.HELD_TOO_LONG: 1}
 
 
 def test_other_requests_go_to_everyone() -> None:

@@ -165,9 +165,9 @@ impl Switching {
             };
             see_sent(captures, network, bytes, all, now, sender);
         }
-        let is_for_everyone = matches!(&receivers, Receivers::All(all)
-            if parts.class != Class::Unicast && all.len() > 1 && all.len() == member_count);
-        if is_for_everyone && port.outgoing.is_some() {
+        let is_to_be_replicated = matches!(&receivers, Receivers::All(all)
+            if is_for_most(&parts, all.len(), member_count));
+        if is_to_be_replicated && port.outgoing.is_some() {
             sender.journal.counters.frames_flooded += 1;
             flood(port, network, bytes, meta, now, sender, sink);
             return Ok(());
@@ -274,6 +274,14 @@ impl Switching {
         }
         Ok(accepted)
     }
+}
+
+/// Whether others should carry a frame for `count` of `most` members on, if there are such: they do
+/// so to every member, and whoever does not want an IP group drops it.
+fn is_for_most(parts: &Parts<'_>, count: usize, most: usize) -> bool {
+    parts.class != Class::Unicast
+        && count > 1
+        && (count == most || (parts.group.is_some() && 2 * count > most))
 }
 
 /// A frame for every member leaves for those who carry it on: complete, and a super-frame as the

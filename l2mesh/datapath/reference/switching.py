@@ -219,7 +219,7 @@ class Switching:
         if capture is not None:
             for fingerprint in receivers:
                 capture.see(CaptureSide.MESH, frame, now, inward=False, peer=fingerprint)
-        if port.outgoing is not None and port.switch.is_for_everyone(receivers, frame):
+        if port.outgoing is not None and port.switch.is_to_be_replicated(receivers, frame):
             for complete in _complete(frame, whole, is_open=is_open):
                 self._broadcaster.flood(port, port.outgoing, complete, now)
             return None
