@@ -2,14 +2,16 @@
 
 import select
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 import l2mesh
 from tests.system.mesh import PATIENCE_S, Mesh, inside
 from tools.lab import Host
+
+T = TypeVar("T")
 
 KIND = b"\x88\xb5"
 """IEEE 802, local experimental ethertype 1."""
@@ -68,6 +70,16 @@ class Crowd(AbstractContextManager["Crowd"]):
                 heard = collect(missing, text, for_s=0.3)
                 missing = [other for other in missing if not heard[other]]
         collect(everybody, b"", for_s=0.3)
+
+
+def at_node(port: l2mesh.Port, change: Callable[..., T]) -> T:
+    """The result of `change(node, now=...)`, called where the port's node lives.
+
+    The engine has carried out what followed from it when this returns.
+    """
+    result: T = port._thread.call(lambda: port._node.call(change, port._node.node))
+    port.counters()  # commands and questions have one queue
+    return result
 
 
 def collect(

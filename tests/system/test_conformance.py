@@ -6,13 +6,16 @@ clock in tests/engine/test_switching.py, and so is every rule once more on its o
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import pytest
 
 import l2mesh
+from l2mesh.node.node import Node
 from tests.system.mesh import PATIENCE_S, Mesh, marker, mesh_of
-from tests.system.ports import BROADCAST, Crowd, collect, frame, station
+from tests.system.ports import BROADCAST, Crowd, at_node, collect, frame, station
+from tests.unit.switch.test_membership import igmp
 from tools.lab import wait_until
 
 pytestmark = pytest.mark.root
@@ -20,6 +23,7 @@ pytestmark = pytest.mark.root
 QUIET_S = 0.3
 """Nothing more comes after so long."""
 STP = bytes.fromhex("0180c2000000")
+PAUSE = bytes.fromhex("0180c2000001")
 GROUP = bytes.fromhex("01005e7f0001")
 
 
@@ -149,6 +153,113 @@ def test_8_6_3_reserved_addresses_are_not_forwarded(bridge: Bridge) -> None:
     assert bridge.got(text) == {"a": 0, "b": 0, "c": 0, "d": 0}
     bridge.a.send(frame(STP[:5] + b"\x10", bridge.a.mac, text))
     assert bridge.got(text) == {"a": 0, "b": 1, "c": 1, "d": 1}
+
+
+@contextmanager
+def network_setting(mesh: Mesh, bridge: Bridge, **settings: str) -> Iterator[None]:
+    """What the network says is other, everywhere, for a while."""
+    usual = {"bpdu": "block"}
+    network = bridge.a.network
+
+    def change(values: dict[str, str]) -> None:
+        before = max(at_node(port, revision) for port in bridge)
+        mesh.admin("network_set", network=network, settings=values)
+        wait_until(
+            lambda: min(at_node(port, revision) for port in bridge) > before,
+            PATIENCE_S,
+            what="what the network says now",
+        )
+
+    change(settings)
+    yield
+    change({key: usual[key] for key in settings})
+
+
+def revision(node: Node, now: float) -> int:
+    """Of the config that a node holds."""
+    [view] = node.networks()
+    return view.revision
+
+
+def test_8_6_3_bpdus_pass_or_are_tunnelled_where_the_network_says_so(
+    mesh: Mesh, bridge: Bridge
+) -> None:
+    text = marker("passed")
+    with network_setting(mesh, bridge, bpdu="pass"):
+        bridge.a.send(frame(STP, bridge.a.mac, text))
+        assert bridge.got(text) == {"a": 0, "b": 1, "c": 1, "d": 1}
+        pause(bridge)
+    text = marker("tunnelled")
+    with network_setting(mesh, bridge, bpdu="tunnel"):
+        bridge.c.send(frame(STP, station(1), text))
+        bridge.a.send(frame(STP, bridge.a.mac, text))
+        assert bridge.got(text) == {"a": 0, "b": 0, "c": 0, "d": 1}, "from bridges to bridges"
+        pause(bridge)
+    text = marker("blocked")
+    bridge.c.send(frame(STP, station(1), text))
+    assert bridge.got(text) == {"a": 0, "b": 0, "c": 0, "d": 0}
+
+
+def pause(bridge: Bridge) -> None:
+    """IEEE 802.1Q-2022 table 8-1 and 802.3 annex 31B: MAC control is for one link."""
+    text = marker("pause")
+    bridge.c.send(frame(PAUSE, station(1), text))
+    bridge.a.send(frame(PAUSE, bridge.a.mac, text))
+    assert bridge.got(text) == {"a": 0, "b": 0, "c": 0, "d": 0}
+
+
+def test_8_8_1_static_entries_stay_where_they_are(bridge: Bridge) -> None:
+    here, text = station(5), marker("static")
+    mac, where, network = here, bridge.c.address, int(bridge.a.network, 16)
+    at_node(bridge.a, lambda node, now: node.add_static(network, 0, mac, where, now))
+    bridge.a.send(frame(here, bridge.a.mac, text))
+    assert bridge.got(text) == {"a": 0, "b": 0, "c": 1, "d": 0}, "though nothing was heard of it"
+    text = marker("elsewhere")
+    bridge.d.send(frame(BROADCAST, here, text))
+    assert bridge.got(text) == {"a": 0, "b": 1, "c": 1, "d": 0}
+    assert bridge.a.counters()[1]["static_entry"] == 1
+    text = marker("again")
+    bridge.c.send(frame(BROADCAST, here, text))
+    assert bridge.got(text) == {"a": 1, "b": 1, "c": 0, "d": 1}, "it speaks from where it is"
+    text = marker("still there")
+    bridge.a.send(frame(here, bridge.a.mac, text))
+    assert bridge.got(text) == {"a": 0, "b": 0, "c": 1, "d": 0}
+    at_node(bridge.a, lambda node, now: node.remove_static(network, 0, mac, now))
+
+
+def igmp_frame(source: l2mesh.Port, group: bytes, message: bytes) -> bytes:
+    """An IGMP message, as a host behind this port sends it."""
+    target = b"\x01\0\x5e" + bytes([group[1] & 0x7F]) + group[2:]
+    return target + source.mac + b"\x08\0" + igmp(message, source=bytes(4), target=group)
+
+
+def udp_frame(source: l2mesh.Port, group: bytes, text: bytes) -> bytes:
+    udp = b"\x10\0\x10\0" + (8 + len(text)).to_bytes(2, "big") + bytes(2) + text
+    head = b"\x45\0" + (20 + len(udp)).to_bytes(2, "big") + bytes(4) + b"\x04\x11\0\0"
+    target = b"\x01\0\x5e" + bytes([group[1] & 0x7F]) + group[2:]
+    return target + source.mac + b"\x08\0" + head + bytes(4) + group + udp
+
+
+def test_rfc4541_groups_go_to_those_who_have_joined(bridge: Bridge) -> None:
+    a, b, c, d = bridge
+    joined, other = bytes([239, 1, 2, 3]), bytes([239, 1, 2, 4])
+    for port in (b, c):  # behind these are hosts that speak IGMP
+        at_node(port, lambda node, now: setattr(node.groups, "has_hosts", True))
+    a.send(igmp_frame(a, bytes([224, 0, 0, 1]), b"\x11\x01\0\0" + bytes(4)))  # within 0.1 s
+    b.send(igmp_frame(b, joined, b"\x16\0\0\0" + joined))
+
+    def goes_to(group: bytes) -> dict[str, int]:
+        text = marker("group")
+        d.send(udp_frame(d, group, text))
+        return bridge.got(text)
+
+    wait_until(lambda: goes_to(joined)["c"] == 0, PATIENCE_S, what="a group that is pruned")
+    assert goes_to(joined) == {"a": 1, "b": 1, "c": 0, "d": 0}, "who says nothing gets all"
+    assert goes_to(other) == {"a": 1, "b": 1, "c": 1, "d": 0}, "nobody has joined it"
+    assert goes_to(bytes([224, 0, 0, 251])) == {"a": 1, "b": 1, "c": 1, "d": 0}
+    for port in (b, c):
+        at_node(port, lambda node, now: setattr(node.groups, "has_hosts", False))
+    wait_until(lambda: goes_to(joined)["c"] == 1, PATIENCE_S, what="ports that are open again")
 
 
 def test_rfc2889_5_8_address_caching_capacity(bridge: Bridge) -> None:

@@ -138,6 +138,8 @@ def test_flood_of_sources_displaces_nothing_and_disturbs_nobody(crowd: Crowd) ->
     assert any(entry["mac"] == station(1).hex(":") for entry in learned), "known before the flood"
     assert mesh.drops("alice", "fdb_full") > 0
     assert grown < 64
+    health = mesh.ask("alice", "status")["health"]
+    assert any(culprit.address in line and "more MACs than" in line for line in health), health
 
 
 class Lawless(Node):
