@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from l2mesh.datapath.interface import DropReason, MacLearned, Offence, SetLimits, Limits
+from l2mesh.datapath.interface import DropReason, Limits, MacLearned, Offence, SetLimits
 from l2mesh.datapath.reference import Bounds
 from tests.engine.lab import BROADCAST, NETWORK, Host, carry, ethernet, make_mesh
 

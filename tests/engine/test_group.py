@@ -408,9 +408,7 @@ def test_only_replicators_bring_what_is_not_theirs() -> None:
 def test_whoever_is_no_member_any_more_gets_no_copy() -> None:
     source, replicator, others = make_tree()
     gone = others[0]
-    replicator.do(
-        RemoveMember(NETWORK, gone.fingerprint), RemoveSend(gone.fingerprint, NETWORK)
-    )
+    replicator.do(RemoveMember(NETWORK, gone.fingerprint), RemoveSend(gone.fingerprint, NETWORK))
     source.engine.handle_frame(NETWORK, ethernet(BROADCAST, source.mac), source.now)
     carry([source, replicator, *others])
     assert not gone.delivered and all(host.delivered for host in others[1:])

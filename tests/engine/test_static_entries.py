@@ -38,7 +38,7 @@ def receivers(sender: Host, hosts: list[Host], frame: bytes) -> set[int]:
 
 
 def test_a_frame_goes_where_the_entry_says_and_nowhere_else() -> None:
-    a, b, c = hosts = make_mesh(3, bridges=(2, 3))
+    a, _, c = hosts = make_mesh(3, bridges=(2, 3))
     assert receivers(a, hosts, ethernet(STATION, a.mac)) == {2, 3}, "unknown"
     pin(a, (0, STATION, c))
     assert receivers(a, hosts, ethernet(STATION, a.mac)) == {3}
