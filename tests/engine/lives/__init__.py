@@ -1,0 +1,1 @@
+"""Lives of two nodes, by which engines are compared."""
