@@ -68,9 +68,14 @@ def network() -> int:
 
 
 def plain(value: object) -> Any:
-    """A value as JSON has it: bytes as hex, Structs and NamedTuples as objects, None as null."""
+    """A value as JSON has it: bytes as hex, Structs and NamedTuples as objects, None as null.
+
+    Of an endpoint what is on the wire; by which uplink a host reaches it is its own matter.
+    """
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, Endpoint):
+        return {"host": value.host, "port": value.port}
     if isinstance(value, msgspec.Struct):
         return plain(msgspec.structs.asdict(value))
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
