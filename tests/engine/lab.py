@@ -28,10 +28,12 @@ from l2mesh.datapath.interface import (
 )
 from l2mesh.datapath.reference import Bounds, ReferenceEngine
 from l2mesh.errors import CryptoError
+from l2mesh.wire.data import HEADER
 
 NETWORK = 0x1122334455000001
 SESSION = 5
 CIPHER = Cipher.CHACHA20_POLY1305
+ELSEWHERE = Endpoint("198.51.100.7", 4242)
 
 
 class CheapTransport:
@@ -273,3 +275,11 @@ def tagged(frame: bytes, vlan: int, tpid: int = 0x8100) -> bytes:
 
 
 BROADCAST = b"\xff" * 6
+
+
+def sealed(sender: Host, receiver: Host, flags: int, text: bytes, counter: int) -> bytes:
+    """DATA that a well-behaved engine would not send; cheap crypto only."""
+    index = index_of(sender, receiver, NETWORK, SESSION)
+    header = HEADER.pack((0x80 | flags) << 24 | index, counter)
+    key = key_of(sender, receiver, NETWORK, SESSION)
+    return header + transport_of(key).seal(counter, header, text)

@@ -5,8 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2mesh.datapath.interface import AddRelayLeg, DropReason, SetGuard, SetRelay, SetUnderlay
-from tests.engine.lab import NETWORK, SESSION, Host, ethernet, index_of, make_mesh, tagged
-from tests.engine.test_data import ELSEWHERE, sealed, state_of
+from tests.engine.lab import (
+    ELSEWHERE,
+    NETWORK,
+    SESSION,
+    Host,
+    ethernet,
+    index_of,
+    make_mesh,
+    sealed,
+    tagged,
+)
+from tests.engine.test_data import state_of
 from tests.engine.test_guard import PUBLIC
 
 RELAY = 5

@@ -12,8 +12,7 @@ from l2mesh.datapath.interface import (
     WriteFrame,
 )
 from l2mesh.switch.beacon import BEACON_GROUP, emit_beacon, emit_notice
-from tests.engine.lab import BROADCAST, NETWORK, Host, carry, ethernet, make_mesh, tagged
-from tests.engine.test_data import sealed
+from tests.engine.lab import BROADCAST, NETWORK, Host, carry, ethernet, make_mesh, sealed, tagged
 
 STATION = bytes.fromhex("52540000aa01")
 OTHER = bytes.fromhex("52540000aa02")
