@@ -24,6 +24,9 @@ from tests.engine.lives.life import Life
 
 pytest.importorskip("l2mesh.datapath._native", reason="the native engine has not been built")
 
+# Many draws, for which a tracer takes several times as long; others cover what they run.
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.fixture(scope="module", autouse=True)
 def kind() -> None:

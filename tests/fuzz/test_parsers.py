@@ -45,6 +45,9 @@ from tests.unit.switch.test_membership import igmp, mld, report
 from tests.unit.switch.test_pim import HOLD_30, OTHER_OPTION, hello4, hello6
 from tools.vectors import FILES, identity, network, worlds
 
+# Many draws, for which a tracer takes several times as long; others cover what they run.
+pytestmark = pytest.mark.no_cover
+
 CRYPTO = SodiumCrypto()
 PCP_RESPONSE = (
     b"\x02\x81" + bytes(10) + bytes(24) + b"\x11" + bytes(17) + b"\xff\xff\xc6\x33\x64\x01"
