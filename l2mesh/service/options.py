@@ -15,14 +15,16 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from l2mesh.errors import ConfigError
 from l2mesh.runtime.offloads import CHOICES
-from l2mesh.runtime.streams.proxy import Proxy, parse_proxy
 from l2mesh.runtime.workers import DEFAULT_NICE, MAX_WORKERS, default_workers
+
+if TYPE_CHECKING:
+    from l2mesh.runtime.streams.proxy import Proxy
 
 __all__ = [
     "DEFAULT_WORLD",
@@ -142,8 +144,12 @@ def proxy_option() -> Callable[[ConfigT], ConfigT]:
 
 
 def _check_proxy(_: click.Context, __: click.Parameter, url: str | None) -> Proxy | None:
+    if url is None:
+        return None
+    from l2mesh.runtime.streams.proxy import parse_proxy  # noqa: PLC0415 - asyncio and more
+
     try:
-        return None if url is None else parse_proxy(url)
+        return parse_proxy(url)
     except ConfigError as error:
         raise click.BadParameter(f"{error} ({error.hint})") from error
 

@@ -12,7 +12,7 @@ it is, so that one place has one `Endpoint`.
 import ipaddress
 from typing import Final
 
-from l2mesh.datapath.interface import Endpoint
+from l2mesh.datapath.endpoint import Endpoint
 from l2mesh.errors import ConfigError, MalformedPacket
 from l2mesh.wire.cursor import Reader
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from l2mesh.cli.options import state_of, state_option
-from l2mesh.runtime.underlay import Listen, parse_listen
 from l2mesh.service.options import (
     carrier_options,
     config_option,
@@ -20,12 +19,15 @@ from l2mesh.wire.endpoint import Endpoint, parse_endpoint
 from planet.cli.options import DEFAULT_STATE, PREFIX, PROGRAM, argument
 
 if TYPE_CHECKING:
+    from l2mesh.runtime.underlay import Listen
     from planet.service.daemon import Daemon
 
 __all__ = ["serve"]
 
 
 def _listen_value(_: click.Context, __: click.Parameter, text: str) -> Listen:
+    from l2mesh.runtime.underlay import parse_listen  # `status` starts without
+
     with argument():
         return parse_listen(text)
 
@@ -38,10 +40,9 @@ def _endpoint_values(
 
 
 def _listen_values(
-    _: click.Context, __: click.Parameter, texts: tuple[str, ...]
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[Listen, ...]:
-    with argument():
-        return tuple(dict.fromkeys(parse_listen(text) for text in texts))
+    return tuple(dict.fromkeys(_listen_value(context, parameter, text) for text in texts))
 
 
 @click.command(context_settings=daemon_settings(PREFIX))
