@@ -218,7 +218,7 @@ class Devices:
             await self.netlink.run(links.prepare, device.tap.name, wanted.mac.hex(":"), wanted.mtu)
             if before != wanted.bridge:
                 await self._move(device, before)
-        return await self._settle(device)
+        return await self._compare(device)
 
     async def _make(self, wanted: ConfigureDevice) -> Device:
         """A new TAP, up, in its bridge, attached to the driver."""
@@ -262,16 +262,19 @@ class Devices:
                 device.awaits_bridge = True
             elif device.awaits_bridge:
                 device.awaits_bridge = not await self.netlink.run(links.attach, name, remembered)
+                state = await self.netlink.run(links.link_state, name)
+                if state is None:
+                    return [f"{name} is gone"]
             else:
                 self.masters.set(network, None)
-        return await self._settle(device)
+        return await self._settle(device, state)
 
-    async def _settle(self, device: Device) -> list[str]:
-        """Addresses and routes as the master allows; remembers the master."""
+    async def _settle(self, device: Device, state: links.LinkState) -> list[str]:
+        """Addresses and routes as the master allows; remembers the master.
+
+        It acts on the state that was compared: what is free has been forgotten before.
+        """
         network, name, wanted = device.wanted.network, device.tap.name, device.wanted
-        state = await self.netlink.run(links.link_state, name)
-        if state is None:
-            return [f"{name} is gone"]
         device.master = state.master
         if state.master is not None:
             device.awaits_bridge = False
@@ -306,7 +309,7 @@ class Devices:
             return []
         logger.warning("device name=%s was deleted; making it again", device.tap.name)
         await self._remove(network)
-        return await self._settle(await self._make(device.wanted))
+        return await self._compare(await self._make(device.wanted))
 
     async def _remove(self, network: int) -> None:
         """In order: nobody reads or writes it any more, then it goes."""
