@@ -1,5 +1,6 @@
 """Sessions of a pair that begin: lost datagrams, crossing handshakes, peers started anew."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -24,6 +25,20 @@ from tests.unit.session.pair import (
     is_handshake,
     traffic,
 )
+
+
+def lose(world: World, count: int, is_one: Callable[[Packet], bool]) -> list[Packet]:
+    """Lose the first few packets of a kind; those that were lost so far."""
+    lost: list[Packet] = []
+
+    def drop(_host: Host, packet: Packet) -> bool:
+        is_lost = is_one(packet) and len(lost) < count
+        if is_lost:
+            lost.append(packet)
+        return is_lost
+
+    world.drop = drop
+    return lost
 
 
 def test_frames_flow_both_ways_after_one_round_trip() -> None:
@@ -59,15 +74,7 @@ def test_connect_is_idempotent() -> None:
 def test_lost_handshake_datagrams_are_made_up_for(kind: int) -> None:
     world = World()
     world.accept()
-    lost: list[Packet] = []
-
-    def drop(_host: Host, packet: Packet) -> bool:
-        if is_handshake(packet, kind) and len(lost) < 2:
-            lost.append(packet)
-            return True
-        return False
-
-    world.drop = drop
+    lost = lose(world, 2, lambda packet: is_handshake(packet, kind))
     world.connect()
     world.run(2.0)
     assert len(lost) == 2
@@ -77,15 +84,7 @@ def test_lost_handshake_datagrams_are_made_up_for(kind: int) -> None:
 
 def test_lost_confirmation_is_repeated() -> None:
     world = World()
-    lost: list[Packet] = []
-
-    def drop(_host: Host, packet: Packet) -> bool:
-        if isinstance(packet, Data) and len(lost) < 3:
-            lost.append(packet)
-            return True
-        return False
-
-    world.drop = drop
+    lose(world, 3, lambda packet: isinstance(packet, Data))
     world.connect()
     world.run(3.0)
     assert world.agreed()
