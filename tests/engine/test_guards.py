@@ -1,109 +1,26 @@
-"""What members may say inside their frames, and who hears a request for a signed address."""
+"""What members may say inside their frames, and who is told of those that say more."""
 
 import pytest
 
-from l2mesh.datapath.interface import (
-    DropReason,
-    Limits,
-    Offence,
-    OpenPort,
-    Path,
-    SetLimits,
-    SetMember,
-    SetPath,
+from l2mesh.datapath.interface import DropReason, Limits, Offence, OpenPort, SetLimits, SetMember
+from tests.engine.lab import BROADCAST, NETWORK, Host, ethernet, make_mesh, tagged
+from tests.engine.members import (
+    ALL_NODES,
+    FREE4,
+    FREE6,
+    REPLY,
+    STATION,
+    arp,
+    ip4,
+    ip6,
+    ipv6,
+    make_lan,
+    nd,
+    offences,
+    option,
+    set_guard,
+    udp,
 )
-from tests.engine.lab import (
-    BROADCAST,
-    NETWORK,
-    Host,
-    carry,
-    ethernet,
-    join,
-    make_mesh,
-    tagged,
-)
-
-STATION = bytes.fromhex("52540000aa01")
-ALL_NODES = bytes.fromhex("333300000001")
-FREE4, FREE6 = bytes([10, 0, 0, 99]), bytes.fromhex("fd") + bytes(14) + b"\x63"
-REQUEST, REPLY = 1, 2
-
-
-def ip4(host: Host) -> bytes:
-    return bytes([10, 0, 0, host.number])
-
-
-def ip6(host: Host) -> bytes:
-    return bytes.fromhex("fd") + bytes(14) + bytes([host.number])
-
-
-def make_lan(count: int, **rights: tuple[int, ...]) -> list[Host]:
-    """Hosts with signed addresses; `rights` say which numbers have each."""
-    hosts = [Host(number) for number in range(1, count + 1)]
-    signed = {
-        host.number: {
-            "mac": host.mac,
-            "addresses": (ip4(host), ip6(host)),
-            **{right: host.number in numbers for right, numbers in rights.items()},
-        }
-        for host in hosts
-    }
-    for one in hosts:
-        one.do(OpenPort(NETWORK, mtu=1500, **signed[one.number]))  # type: ignore[arg-type]
-        for other in hosts:
-            if one is not other:
-                member = signed[other.number]
-                one.do(SetMember(NETWORK, other.fingerprint, **member))  # type: ignore[arg-type]
-    for place, one in enumerate(hosts):
-        for other in hosts[place + 1 :]:
-            join(one, other)
-    return hosts
-
-
-def set_guard(guard: str, *hosts: Host) -> None:
-    for host in hosts:
-        host.do(SetLimits(NETWORK, Limits(guard=guard)))
-
-
-def arp(
-    source: bytes,
-    sender: bytes,
-    target: bytes,
-    *,
-    told: bytes | None = None,
-    operation: int = REQUEST,
-    hardware: int = 1,
-    destination: bytes = BROADCAST,
-) -> bytes:
-    head = bytes([0, hardware, 8, 0, 6, 4]) + operation.to_bytes(2, "big")
-    return ethernet(
-        destination, source, head + (told or source) + sender + bytes(6) + target, 0x0806
-    )
-
-
-def ipv6(destination: bytes, source: bytes, sender: bytes, following: int, payload: bytes) -> bytes:
-    head = b"\x60\0\0\0" + len(payload).to_bytes(2, "big") + bytes([following, 255])
-    return ethernet(destination, source, head + sender + bytes(16) + payload, 0x86DD)
-
-
-def nd(
-    source: bytes, sender: bytes, kind: int, body: bytes, *, destination: bytes = ALL_NODES
-) -> bytes:
-    return ipv6(destination, source, sender, 58, bytes([kind, 0, 0, 0]) + body)
-
-
-def option(kind: int, mac: bytes) -> bytes:
-    return bytes([kind, 1]) + mac
-
-
-def udp(source: bytes, sender: bytes, ports: tuple[int, int], payload: bytes) -> bytes:
-    body = b"".join(port.to_bytes(2, "big") for port in ports)
-    body += (8 + len(payload)).to_bytes(2, "big") + bytes(2) + payload
-    if len(sender) == 16:
-        return ipv6(BROADCAST, source, sender, 17, body)
-    head = b"\x45\0" + (20 + len(body)).to_bytes(2, "big") + bytes(4) + b"\x40\x11"
-    head += bytes(2) + sender + b"\xff" * 4
-    return ethernet(BROADCAST, source, head + body, 0x0800)
 
 
 def judged(frame: bytes, sender: Host, receiver: Host) -> tuple[object, object]:
@@ -285,10 +202,6 @@ def test_an_address_of_two_members_is_of_both() -> None:
 # --- culprits -----------------------------------------------------------------------------------
 
 
-def offences(host: Host) -> list[Offence]:
-    return [one for one in host.heard() if isinstance(one, Offence)]
-
-
 def test_a_culprit_is_told_at_once_and_then_each_10_s() -> None:
     a, b = make_lan(2)
     set_guard("off", a)
@@ -362,164 +275,3 @@ def test_a_station_that_flaps_is_held_and_told_of() -> None:
     a.now += 0.2
     show(b)
     assert place() == b.fingerprint
-
-
-# --- resolution ---------------------------------------------------------------------------------
-
-
-def reached(host: Host, frame: bytes, hosts: list[Host]) -> list[int]:
-    """Who hears a frame, by number."""
-    numbers = {one.endpoint: one.number for one in hosts}
-    return sorted(numbers[out.endpoint] for out in host.send(frame))
-
-
-def solicit(a: Host, b: Host, sender: bytes | None = None) -> bytes:
-    group = bytes.fromhex("3333ff") + ip6(b)[-3:]
-    body = bytes(4) + ip6(b) + (option(1, a.mac) if sender is None else b"")
-    return nd(a.mac, ip6(a) if sender is None else sender, 135, body, destination=group)
-
-
-def test_requests_go_to_the_owner_and_then_to_everyone() -> None:
-    hosts = make_lan(4)
-    a, _, c, _ = hosts
-    for frame in (arp(a.mac, ip4(a), ip4(c)), solicit(a, c)):
-        assert reached(a, frame, hosts) == [3]
-        a.now += 1.0
-        assert reached(a, frame, hosts) == [2, 3, 4], "it was not answered"
-        a.now += 5.0
-        assert reached(a, frame, hosts) == [3]
-
-
-def test_an_answered_request_goes_to_the_owner_again() -> None:
-    hosts = make_lan(3)
-    a, b, _ = hosts
-    answers = (
-        arp(b.mac, ip4(b), ip4(a), operation=REPLY, destination=a.mac),
-        nd(b.mac, ip6(b), 136, bytes(4) + ip6(b) + option(2, b.mac), destination=a.mac),
-    )
-    for frame, answer in zip((arp(a.mac, ip4(a), ip4(b)), solicit(a, b)), answers, strict=True):
-        for _ in range(3):
-            assert reached(a, frame, hosts) == [2]
-            b.engine.handle_frame(NETWORK, answer, b.now)
-            carry(hosts)
-
-
-def test_a_request_for_an_owner_who_is_away_waits_and_the_next_goes_to_everyone() -> None:
-    hosts = make_lan(4)
-    a, b, _, _ = hosts
-    a.do(SetPath(b.fingerprint, None))
-    frame = arp(a.mac, ip4(a), ip4(b))
-    assert reached(a, frame, hosts) == [], "nobody else may answer, and nobody is disturbed"
-    a.now += 1.0
-    assert reached(a, frame, hosts) == [3, 4], "whoever knows better may say so"
-    a.now += 1.0
-    assert reached(a, frame, hosts) == [3, 4]
-    a.do(SetPath(b.fingerprint, Path(b.endpoint)))
-    for out in a.outputs():
-        b.engine.handle_datagram(out.datagram, a.endpoint, b.now)
-    b.outputs()
-    assert b.delivered == [frame] * 3, "it is back within 3 s, and has been asked"
-
-
-def test_a_request_for_an_owner_who_stays_away_is_dropped_after_3_s() -> None:
-    hosts = make_lan(3)
-    a, b, _ = hosts
-    a.do(SetPath(b.fingerprint, None))
-    assert reached(a, arp(a.mac, ip4(a), ip4(b)), hosts) == []
-    a.wait(3.1)
-    assert a.drops == {DropReason.HELD_TOO_LONG: 1}
-
-
-def test_other_requests_go_to_everyone() -> None:
-    hosts = make_lan(3)
-    a, b, _ = hosts
-    everyone = [
-        arp(a.mac, bytes(4), ip4(b)),  # a probe (RFC 5227)
-        arp(a.mac, ip4(a), ip4(a)),  # gratuitous
-        arp(a.mac, ip4(a), ip4(a), operation=REPLY),
-        arp(a.mac, ip4(a), FREE4),
-        tagged(arp(a.mac, ip4(a), ip4(b)), 7),
-        solicit(a, b, bytes(16)),  # duplicate address detection (RFC 4862)
-        nd(a.mac, ip6(a), 136, bytes(4) + ip6(a) + option(2, a.mac)),
-    ]
-    for frame in everyone:
-        assert reached(a, frame, hosts) == [2, 3]
-
-
-def test_a_request_for_our_own_address_stays_here() -> None:
-    hosts = make_lan(3, bridge=(1,))
-    a, _, _ = hosts
-    frame = arp(STATION, FREE4, ip4(a))
-    assert reached(a, frame, hosts) == [] and a.drops == {DropReason.SAME_PORT: 1}
-    assert reached(a, frame, hosts) == [2, 3]
-
-
-def test_a_gratuitous_arp_moves_a_station_at_once() -> None:
-    hosts = make_lan(4, bridge=(2, 3))
-    a, b, c, _ = hosts
-    for bridge in (b, c):
-        bridge.engine.handle_frame(NETWORK, arp(STATION, FREE4, FREE4), bridge.now)
-        carry(hosts)
-        assert reached(a, ethernet(STATION, a.mac), hosts) == [bridge.number]
-
-
-# --- classes ------------------------------------------------------------------------------------
-
-DISCOVERY = [
-    bytes.fromhex(mac)
-    for mac in (
-        "01005e0000fb",
-        "01005e0000fc",
-        "01005e7ffffa",
-        "3333000000fb",
-        "333300010003",
-        "33330000000c",
-    )
-]
-
-
-def of_class(kind: str, host: Host) -> list[bytes]:
-    return {
-        "broadcast": [ethernet(BROADCAST, host.mac)],
-        "multicast": [ethernet(bytes.fromhex("01005e000016"), host.mac)],
-        "arp": [arp(host.mac, ip4(host), FREE4)],
-        "nd": [nd(host.mac, ip6(host), 135, bytes(4) + FREE6)],
-        "discovery": [ethernet(group, host.mac) for group in DISCOVERY],
-        "unknown_unicast": [ethernet(STATION, host.mac)],
-    }[kind]
-
-
-KINDS = ("broadcast", "multicast", "arp", "nd", "discovery", "unknown_unicast")
-
-
-@pytest.mark.parametrize("refused", KINDS)
-def test_each_class_is_refused_by_itself(refused: str) -> None:
-    a, b = make_lan(2, bridge=(2,))
-    for kind in KINDS:
-        a.do(SetLimits(NETWORK, Limits(**{refused: 0})))  # type: ignore[arg-type]
-        for frame in of_class(kind, a):
-            before = a.drops.get(DropReason.CLASS_REFUSED, 0)
-            out = a.send(frame)
-            refusals = a.drops.get(DropReason.CLASS_REFUSED, 0) - before
-            assert (len(out), refusals) == ((0, 1) if kind == refused else (1, 0)), kind
-            b.do(SetLimits(NETWORK, Limits(**{refused: 0})))  # type: ignore[arg-type]
-    a.do(SetLimits(NETWORK, Limits()))
-    for frame in of_class(refused, a):
-        (one,) = a.send(frame)
-        assert b.receive(one.datagram, source=a.endpoint) == []
-    assert set(b.drops) == {DropReason.CLASS_REFUSED}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_class_has_a_rate_of_its_own(kind: str) -> None:
-    a, b = make_lan(2, bridge=(2,))
-    a.do(SetLimits(NETWORK, Limits(**{kind: 3})))  # type: ignore[arg-type]
-    frame = of_class(kind, a)[0]
-    sent = sum(len(a.send(frame)) for _ in range(20))
-    assert sent == 6 and a.drops == {DropReason.STORM: 14}
-    (told,) = offences(a)
-    assert (told.peer, told.reason) == (None, DropReason.STORM)
-    for other in KINDS:
-        if other != kind:
-            assert len(a.send(of_class(other, a)[0])) == 1
-    assert b.number == 2

@@ -43,7 +43,9 @@ from l2mesh.wire.relay import split_relay
 from tests.fuzz.mutation import mutated
 from tests.unit.switch.test_membership import igmp, mld, report
 from tests.unit.switch.test_pim import HOLD_30, OTHER_OPTION, hello4, hello6
-from tools.vectors import FILES, identity, network, worlds
+from tools.specimens.cast import identity, network
+from tools.specimens.files import FILES
+from tools.specimens.worlds import worlds
 
 # Many draws, for which a tracer takes several times as long; others cover what they run.
 pytestmark = pytest.mark.no_cover

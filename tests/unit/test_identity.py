@@ -13,7 +13,7 @@ from l2mesh.identity import (
     fingerprint_of,
     signature_input,
 )
-from tools.vectors import address_for, identity, stream
+from tools.specimens.cast import address_for, identity, stream
 
 CRYPTO = SodiumCrypto()
 ALICE = identity("alice")

@@ -26,7 +26,9 @@ from l2mesh.wire import control, data, group, lan, message, relay
 from l2mesh.wire.body import unpack_value
 from l2mesh.wire.endpoint import parse_endpoint
 from l2mesh.wire.handshake import Payload
-from tools import vectors
+from tools.specimens.cast import plain
+from tools.specimens.files import FILES, document, path_of
+from tools.specimens.messages import messages
 
 CRYPTO = SodiumCrypto()
 BODIES: dict[str, type[NetworkBody]] = {
@@ -40,7 +42,7 @@ Case = dict[str, Any]
 
 def _cases(name: str, key: str) -> list[Any]:
     """The cases of a file that have `key`, each named by its number and why it is invalid."""
-    cases = json.loads(vectors.path_of(name).read_text())["cases"]
+    cases = json.loads(path_of(name).read_text())["cases"]
     return [
         pytest.param(case, id=f"{number}-{case.get('invalid', 'valid')}".replace(" ", "_"))
         for number, case in enumerate(cases)
@@ -57,11 +59,11 @@ def _check(case: Case, read: Callable[[], Any]) -> Any:
     return None
 
 
-@pytest.mark.parametrize("name", vectors.FILES)
+@pytest.mark.parametrize("name", FILES)
 def test_vectors_are_what_the_code_writes(name: str) -> None:
     if name == "data" and not CRYPTO.has_aes():
         pytest.skip("this CPU has no AES-256-GCM")
-    assert vectors.path_of(name).read_text() == vectors.document(name)
+    assert path_of(name).read_text() == document(name)
 
 
 @pytest.mark.parametrize("case", _cases("identity", "public"))
@@ -176,13 +178,13 @@ def test_message(case: Case) -> None:
     if decoded is None:
         return
     assert type(decoded).__name__ == case["type"]
-    assert vectors.plain(decoded) == case["fields"]
+    assert plain(decoded) == case["fields"]
     if "comment" not in case:
         assert message.encode_message(decoded) == raw
 
 
 def test_messages_have_a_vector_for_every_verb() -> None:
-    assert {type(one) for one in vectors.messages()} == set(message.MESSAGES)
+    assert {type(one) for one in messages()} == set(message.MESSAGES)
 
 
 @pytest.mark.parametrize("case", _cases("signed", "object"))
@@ -195,7 +197,7 @@ def test_signed_object(case: Case) -> None:
     )
     if body is None:
         return
-    assert vectors.plain(body) == case["fields"]
+    assert plain(body) == case["fields"]
     covered = signature_input(kind, case["network"], unpack_value(signed)[1])
     assert covered.hex() == case["signature_input"]
 
@@ -220,7 +222,7 @@ def test_world_update(case: Case) -> None:
 @pytest.mark.parametrize("case", _cases("world", "join_string"))
 def test_join_string(case: Case) -> None:
     join = parse_join_string(case["join_string"])
-    assert vectors.plain(join) == case["join"]
+    assert plain(join) == case["join"]
     assert format_join_string(join) == case["join_string"]
 
 

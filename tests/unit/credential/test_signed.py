@@ -15,7 +15,7 @@ from l2mesh.crypto import SodiumCrypto
 from l2mesh.errors import CryptoError, MalformedPacket
 from l2mesh.wire.body import pack_value, unpack_value
 from tests.values import CONFIGS, CREDENTIALS, REVOCATIONS
-from tools.vectors import identity, network
+from tools.specimens.cast import identity, network
 
 CRYPTO = SodiumCrypto()
 CAROL = identity("carol")

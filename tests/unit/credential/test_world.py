@@ -10,7 +10,8 @@ from l2mesh.errors import ConfigError, CryptoError, L2meshError, MalformedPacket
 from l2mesh.identity import Identity
 from l2mesh.wire.body import pack_value, unpack_value
 from l2mesh.wire.endpoint import Endpoint
-from tools.vectors import identity, stream, worlds
+from tools.specimens.cast import identity, stream
+from tools.specimens.worlds import worlds
 
 CRYPTO = SodiumCrypto()
 KEYS = [SigningKey.from_seed(bytes([number]) * 32, CRYPTO) for number in range(4)]
