@@ -41,6 +41,8 @@ def _lines(answer: dict[str, Any]) -> list[str]:
     for version in (4, 6):
         first, *more = _family(answer[f"ipv{version}"])
         lines += [f"IPv{version}  {first}", *(f"{INDENT}{line}" for line in more)]
+    if (nat64 := answer.get("nat64") or {}).get("needed"):
+        lines.append(f"NAT64 {_nat64(nat64)}")
     if here := answer.get("lan"):
         lines.append(
             f"LAN   {', '.join(f'{clean(who)} at {clean(at)}' for who, at in here.items())}"
@@ -69,7 +71,7 @@ def _udp(answer: dict[str, Any]) -> str:
 
 
 def _family(family: dict[str, Any]) -> list[str]:
-    if not family["has_address"]:
+    if not family["has_address"] and not family["works"]:
         return ["this host has no address of this kind"]
     if not family["works"]:
         return [f"no planet answers; own address {clean(family['local'])}"]
@@ -81,6 +83,12 @@ def _family(family: dict[str, Any]) -> list[str]:
         f"works through a NAT, outside {public}{same}",
         _NAT.get(family["nat"], clean(family["nat"])),
     ]
+
+
+def _nat64(nat64: dict[str, Any]) -> str:
+    if nat64["prefix"] is None:
+        return f"no prefix: {clean(nat64['problem'])}"
+    return f"{clean(nat64['prefix'])} leads to IPv4"
 
 
 def _port(mapping: dict[str, Any]) -> str:

@@ -59,7 +59,7 @@ def _row(candidate: dict[str, Any], *, has_uplinks: bool) -> tuple[object, ...]:
     via = relayer(candidate)
     return (
         f"relay {via}" if via else candidate["path"],
-        candidate["endpoint"],
+        _endpoint(candidate),
         *uplink,
         candidate["source"],
         candidate["state"].replace("_", " "),
@@ -68,6 +68,11 @@ def _row(candidate: dict[str, Any], *, has_uplinks: bool) -> tuple[object, ...]:
         milliseconds(candidate["rtt_ms"]),
         candidate["reason"],
     )
+
+
+def _endpoint(candidate: dict[str, Any]) -> str:
+    endpoint, nat64 = candidate["endpoint"], candidate.get("nat64")
+    return f"{endpoint} as {nat64}" if nat64 else str(endpoint)
 
 
 def _times(count: int, age_s: float | None) -> str | None:

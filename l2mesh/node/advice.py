@@ -21,6 +21,10 @@ _SYMMETRIC: Final = (
     "direct paths need a peer that is open or whose NAT keeps one port; port mapping (PCP, NAT-PMP,"
     " UPnP) or a forwarded UDP port on the router helps"
 )
+_NO_IPV4: Final = (
+    "this host has no IPv4, and its resolver knows no NAT64 prefix (RFC 7050): planets and peers"
+    " that have IPv4 alone are out of its reach, the latter but for a relay with both"
+)
 _NAT: Final = {
     Mapping.RANDOM: (
         "the NAT draws another port for every destination (a symmetric NAT): " + _SYMMETRIC
@@ -51,6 +55,8 @@ class Findings:
     is_direct_allowed: bool = True
     has_port: bool = False
     """Whether a router leads a port of its own to ours."""
+    lacks_ipv4: bool = False
+    """Whether the host has IPv6 alone, and no NAT64."""
 
 
 def has_family(findings: Findings, version: int) -> bool:
@@ -126,6 +132,8 @@ def _planets(findings: Findings) -> list[str]:
 
 def _nat(findings: Findings) -> list[str]:
     found = []
+    if findings.lacks_ipv4:
+        found.append(_NO_IPV4)
     ipv4, ipv6 = findings.nats.get(4), findings.nats.get(6)
     if _is_open(ipv6) and not _is_open(ipv4):
         found.append("IPv6 works without a NAT: peers with IPv6 are reached directly by it")

@@ -139,6 +139,10 @@ class Candidates(Part):
             self.core.touch(peer, now)
         self.offer_all(now)
 
+    def nat64_changed(self, now: float) -> None:
+        """What was out of reach may answer now, and the other way round."""
+        self.local_endpoints_changed(now)
+
     def direct_changed(self, now: float) -> None:
         """Endpoints are offered anew when they are of use again."""
         self.told.clear()
@@ -182,7 +186,9 @@ class Candidates(Part):
         local = (e.host for e in self.core.local_endpoints)
         loopback_ok = any(ip_address(host).is_loopback for host in local)
         prefixes = tuple(ip_network(prefix, strict=False) for prefix in self.overlay())
-        return acceptable(endpoint, prefixes, loopback_ok=loopback_ok)
+        nat64 = self.core.nat64
+        places = [endpoint] if nat64 is None else [endpoint, nat64.synthesise(endpoint)]
+        return all(acceptable(each, prefixes, loopback_ok=loopback_ok) for each in places)
 
 
 def _is_away(peer: Peer) -> bool:

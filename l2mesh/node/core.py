@@ -32,9 +32,11 @@ from l2mesh.errors import StateError
 from l2mesh.identity import Identity, PublicIdentity
 from l2mesh.node import control, handshakes, pump
 from l2mesh.node.effects import CoreOutput
+from l2mesh.node.nat64 import inwards, outwards
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
 from l2mesh.node.pings import Pings
+from l2mesh.path.nat64 import Nat64
 from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
 from l2mesh.path.uplinks import MAX_NAMED
@@ -93,6 +95,8 @@ class Core:
     local_endpoints: tuple[Endpoint, ...] = ()
     uplinks: tuple[int, ...] = ()
     """Uplinks beside the host's own choice, see `l2mesh.path.uplinks`."""
+    nat64: Nat64 | None = None
+    """By which IPv4 is reached; None: by itself, or not at all."""
     is_closing: bool = False
     direct: bool = field(init=False)
     """Whether direct paths are used and offered now."""
@@ -140,6 +144,8 @@ class Core:
 
     def handle_upcall(self, upcall: Upcall, now: float) -> None:
         """One upcall of the engine."""
+        if self.nat64 is not None:
+            upcall = inwards(upcall, self.nat64)
         match upcall:
             case HandshakeReceived(datagram, path):
                 handshakes.receive(self, datagram, path, now)
@@ -182,7 +188,10 @@ class Core:
 
     def poll_output(self) -> CoreOutput | None:
         """The next engine command or effect."""
-        return self.outputs.popleft() if self.outputs else None
+        if not self.outputs:
+            return None
+        output = self.outputs.popleft()
+        return output if self.nat64 is None else outwards(output, self.nat64)
 
     def set_local_endpoints(self, endpoints: tuple[Endpoint, ...], now: float) -> None:
         """The host's own addresses with our port, best first."""
@@ -204,6 +213,18 @@ class Core:
             self.touch(peer, now)
         for part in self.parts:
             part.uplinks_changed(now)
+
+    def set_nat64(self, nat64: Nat64 | None, now: float) -> None:
+        """IPv4 is reached by this gateway from now on; None: by itself, or not at all."""
+        if nat64 == self.nat64:
+            return
+        self.nat64 = nat64
+        self.limiter.moved()
+        for peer in self.peers.values():
+            if (path := peer.paths.active) is not None:
+                self.emit(SetPath(peer.fingerprint, path, peer.paths.size))
+        for part in self.parts:
+            part.nat64_changed(now)
 
     def set_direct(self, direct: bool, now: float) -> None:  # noqa: FBT001 - its only matter
         """Use and offer direct paths from now on, or relays alone, as ``--relay-only`` says."""

@@ -50,11 +50,18 @@ def path(node: Node, who: str, now: float) -> PathView:
                 show.endpoint_of(node, report.path),
                 show.via_of(node, report.path),
                 show.relayer_of(node, report.path),
+                _by_nat64(node, report.path.endpoint),
             )
             for report in reports
         ),
         relayed_by=show.relayer_of(node, active) if peer.is_live else None,
     )
+
+
+def _by_nat64(node: Node, endpoint: Endpoint) -> Endpoint | None:
+    nat64 = node.core.nat64
+    is_by_it = nat64 is not None and nat64.stands_for(endpoint)
+    return nat64.synthesise(endpoint) if nat64 is not None and is_by_it else None
 
 
 def _no_peer(node: Node, fingerprint: bytes) -> PathView:

@@ -24,6 +24,7 @@ from l2mesh.node.relays import Relays
 from l2mesh.node.spares import Spares
 from l2mesh.node.streams import Streams
 from l2mesh.node.worlds import Worlds
+from l2mesh.path.nat64 import Nat64
 
 __all__ = ["Face", "ReachableFace"]
 
@@ -114,6 +115,10 @@ class ReachableFace(Face):
     def set_uplinks(self, named: tuple[int, ...], now: float, *, lost: bool = False) -> None:
         """The host's uplinks beside its own choice, the best first; see `Core.set_uplinks`."""
         self.core.set_uplinks(named, now, lost=lost)
+
+    def set_nat64(self, nat64: Nat64 | None, now: float) -> None:
+        """By which gateway IPv4 is reached, where the host has none; see `Core.set_nat64`."""
+        self.core.set_nat64(nat64, now)
 
     def set_mapped_endpoint(self, endpoint: Endpoint | None, now: float) -> None:
         """A router leads this endpoint of its own to our port; None: none does."""

@@ -70,6 +70,9 @@ class Part:
     def uplinks_changed(self, now: float) -> None:
         """The host's uplinks have changed; peers have been told."""
 
+    def nat64_changed(self, now: float) -> None:
+        """IPv4 is reached in another way from now on, and paths in use were told so."""
+
     def direct_changed(self, now: float) -> None:
         """Direct paths may be used from now on, or no longer."""
 

@@ -194,6 +194,14 @@ class Relays(Part):
             if leg.carrier == peer.fingerprint:
                 self.lose(relay, now)
 
+    def nat64_changed(self, now: float) -> None:
+        """The legs are at the same planets, which the engine knows by other addresses."""
+        for relay, leg in self.legs.items():
+            carrier = self.core.peers.get(leg.carrier)
+            endpoint = None if carrier is None else leg_endpoint(carrier)
+            if endpoint is not None:
+                self.core.emit(AddRelayLeg(relay, endpoint))
+
     def path_changed(self, peer: Peer, now: float) -> None:
         for relay, leg in list(self.legs.items()):
             if leg.carrier != peer.fingerprint:

@@ -103,6 +103,8 @@ class CandidateView:
     via: bytes | None
     """The address of who relays, where it is a relay."""
     relayed_by: Relayer | None = None
+    nat64: Endpoint | None = None
+    """Where datagrams are sent for it, if that is through NAT64."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,11 @@ class PathSet:
         return None if rtt_s is None else rtt_s * 1000
 
     @property
+    def size(self) -> int:
+        """Bytes of the largest datagram on the path in use; 0 where there is none."""
+        return 0 if self._active is None else self._active.size.size
+
+    @property
     def cost_s(self) -> float:
         """What the path in use costs, see `Candidate`; infinite where there is none."""
         return float("inf") if self._active is None else self._active.cost_s

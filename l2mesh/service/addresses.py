@@ -8,12 +8,13 @@ within a day). `source_towards` asks the kernel without netlink.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from ipaddress import ip_address
 from typing import Any, Final
 
 from l2mesh.datapath.interface import Endpoint
-from l2mesh.runtime.underlay import Listen
+from l2mesh.runtime.underlay import SO_MARK, SOCKET_MARK, Listen
 
 __all__ = ["local_addresses", "source_towards", "to_endpoints"]
 
@@ -48,10 +49,15 @@ def local_addresses(ip: Any) -> tuple[str, ...]:
 
 
 def source_towards(endpoint: Endpoint) -> str | None:
-    """Our address on the route to an endpoint, None without one; nothing is sent to find out."""
+    """Our address on the route to an endpoint, None without one; nothing is sent to find out.
+
+    Routes into our own networks do not count, where our mark may be set.
+    """
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            with contextlib.suppress(PermissionError):
+                probe.setsockopt(socket.SOL_SOCKET, SO_MARK, SOCKET_MARK)
             probe.connect(endpoint.address)
             source: str = probe.getsockname()[0]
     except OSError:

@@ -15,6 +15,7 @@ from l2mesh.node.netcheck import Netcheck, Reach, outside
 from l2mesh.node.views import CandidateView, Relayer
 from l2mesh.runtime.dial import tcp_state
 from l2mesh.service.api import ApiError
+from l2mesh.service.nat64 import Nat64Status
 from l2mesh.wire.endpoint import format_endpoint
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ async def netcheck(daemon: Daemon, _: Mapping[str, Any]) -> dict[str, Any]:
         "planets": [_reach(daemon, reach, findings) for reach in findings.reaches],
         "lan": _lan(daemon),
         "uplinks": uplinks(daemon),
+        "nat64": _nat64(daemon.nat64.status),
         "port_mapping": _port_mapping(daemon),
         "blocked": _blocked(findings),
         "advice": list(advise(findings)),
@@ -89,6 +91,7 @@ async def _find_out(daemon: Daemon) -> Findings:
         tcp=tcp,
         has_world=daemon.node.world is not None,
         is_direct_allowed=daemon.node.core.direct,
+        lacks_ipv4=daemon.nat64.status.is_needed and daemon.node.core.nat64 is None,
         has_port=daemon.mapper is not None and daemon.mapper.status.outside is not None,
     )
 
@@ -110,7 +113,9 @@ async def _try_tcp(daemon: Daemon) -> dict[Endpoint, str]:
         for endpoint in endpoints
         for port in (endpoint.port, HTTPS_PORT)
     )
-    states = await asyncio.gather(*(tcp_state(each, TCP_WAIT_S) for each in wanted))
+    nat64 = daemon.node.core.nat64
+    places = wanted if nat64 is None else map(nat64.synthesise, wanted)
+    states = await asyncio.gather(*(tcp_state(each, TCP_WAIT_S) for each in places))
     return dict(zip(wanted, states, strict=True))
 
 
@@ -129,6 +134,7 @@ def _candidate(daemon: Daemon, candidate: CandidateView) -> dict[str, Any]:
     return {
         "path": "tls" if report.source == "stream" else "relay" if report.path.relay else "direct",
         "endpoint": format_endpoint(candidate.endpoint),
+        "nat64": _endpoint(candidate.nat64),
         "via": candidate.via.hex() if candidate.via is not None else None,
         **relayer(candidate.relayed_by),
         "uplink": daemon.uplinks.device(report.path.endpoint.uplink),
@@ -225,6 +231,15 @@ def _port_mapping(daemon: Daemon) -> dict[str, Any]:
         "outside": _endpoint(status.outside),
         "lifetime_s": status.lifetime_s,
         "restarts": status.restarts,
+        "problem": status.problem,
+    }
+
+
+def _nat64(status: Nat64Status) -> dict[str, Any]:
+    prefix = status.prefix
+    return {
+        "needed": status.is_needed,
+        "prefix": None if prefix is None else str(prefix),
         "problem": status.problem,
     }
 

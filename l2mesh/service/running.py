@@ -13,7 +13,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,12 +31,14 @@ from l2mesh.node.effects import (
     SendBeacon,
 )
 from l2mesh.node.node import Node
+from l2mesh.path.nat64 import Nat64
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.streams.client import Dialler
 from l2mesh.runtime.streams.proxy import Proxy
 from l2mesh.service.addresses import local_addresses, source_towards, to_endpoints
 from l2mesh.service.foundation import DaemonOptions, Foundation, relay_bounds
 from l2mesh.service.lansocket import LanSocket, lan_places
+from l2mesh.service.nat64 import Nat64Finder, has_ipv6_alone
 from l2mesh.service.netlink import LinkWatch, Netlink, NetlinkFailure
 from l2mesh.service.portmap.gateway import ipv4_gateway
 from l2mesh.service.portmap.mapper import Place, PortMapper
@@ -109,6 +111,7 @@ class RunningNode(abc.ABC):
         if options.port_mapping:
             self.mapper = PortMapper(self._find_router, self._port_mapped, self.clock)
             self.node.planets.on_observed.append(lambda _: self.look_for_router())
+        self.nat64 = Nat64Finder(self._has_ipv6_alone, self._nat64_changed)
         self.address = self.node.address(self.identity.fingerprint)
         self.uplinks = UplinkTable()
         """The host's uplinks, as netlink tells."""
@@ -139,6 +142,7 @@ class RunningNode(abc.ABC):
         self.driver.start()
         if self.mapper is not None:
             self.mapper.start()
+        self.nat64.start()
         logger.info("address=%s listens on port=%d", self.address.hex(), self.driver.underlay.port)
 
     async def stop(self) -> None:
@@ -154,6 +158,7 @@ class RunningNode(abc.ABC):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.mapper is not None:
             await self.mapper.close()
+        await self.nat64.close()
         self.node.close(self.clock())
         self.driver.pump()
         self.driver.close()
@@ -208,7 +213,7 @@ class RunningNode(abc.ABC):
                     self._lan.send(address, datagram)
             case OpenStream() | CloseStream():
                 if not self._is_stopping:
-                    self.dialler.carry_out(effect)
+                    self.dialler.carry_out(self._by_nat64(effect))
 
     def _stream_changed(self, planet: bytes, endpoint: Endpoint | None) -> None:
         if not self._is_stopping:
@@ -251,6 +256,7 @@ class RunningNode(abc.ABC):
             self._lan.set_places(places)
             self.call(self.node.lan.set_places, [place.address for place in places], port)
         self.look_for_router()
+        self.nat64.look_again()
 
     async def _find_router(self) -> Place | None:
         """Whom to ask for a port, and for which; None while peers may not come by it anyway."""
@@ -275,3 +281,17 @@ class RunningNode(abc.ABC):
     def _port_mapped(self, outside: Endpoint | None) -> None:
         if not self._is_stopping:
             self.call(self.node.set_mapped_endpoint, outside)
+
+    def _has_ipv6_alone(self) -> bool:
+        return has_ipv6_alone(self.node.core.local_endpoints)
+
+    def _nat64_changed(self, nat64: Nat64 | None) -> None:
+        if not self._is_stopping:
+            self.call(self.node.set_nat64, nat64)
+
+    def _by_nat64(self, effect: OpenStream | CloseStream) -> OpenStream | CloseStream:
+        """Where to dial; a proxy has ways of its own."""
+        nat64 = self.node.core.nat64
+        if nat64 is None or self.options.proxy is not None or isinstance(effect, CloseStream):
+            return effect
+        return replace(effect, endpoints=tuple(map(nat64.synthesise, effect.endpoints)))

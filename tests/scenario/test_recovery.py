@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulator.nat import NatKind
+from tests.simulator.nat import Nat, NatKind
 from tests.simulator.node import NodeHost
 from tests.simulator.seeds import seeds
 from tests.simulator.simulation import Simulation
@@ -25,7 +25,7 @@ Event = Callable[[Simulation, NodeHost, NodeHost], None]
 def new_mapping(sim: Simulation, one: NodeHost, other: NodeHost) -> None:
     """The NAT was started anew: another public address, and no mapping left."""
     gateway = one.interfaces[0].segment.gateway
-    assert gateway is not None
+    assert gateway is not None and isinstance(gateway.nat, Nat)
     sim.internet.renumber(gateway.nat, sim.public_address())
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from l2mesh.datapath.interface import Endpoint, Engine
 from l2mesh.node.effects import ConfigureDevice, NetworkChanged, OpenStream, Persist, RemoveDevice
 from l2mesh.node.face import ReachableFace
+from l2mesh.path.nat64 import Nat64
 from tests.simulator.internet import Interface, Internet, Line, Segment
 from tests.simulator.journal import Journal
 from tests.simulator.machine import AnyCore, Machine
@@ -17,6 +18,8 @@ from tests.simulator.schedule import Schedule
 __all__ = ["PORT", "Boot", "Host", "Port"]
 
 PORT: Final = 9993
+RESOLVED_S: Final = 0.1
+"""The resolver's answer."""
 
 CoreT = TypeVar("CoreT", bound=AnyCore)
 CoreT_co = TypeVar("CoreT_co", bound=AnyCore, covariant=True)
@@ -74,6 +77,8 @@ class Host(Generic[CoreT]):
         self.boot: Boot[CoreT] | None = None
         self.named: tuple[int, ...] = ()
         """Interfaces, from 1, that the daemon knows as uplinks beside the host's own choice."""
+        self.nat64: Nat64 | None = None
+        """By which its network leads to IPv4; the daemon hears of it 0.1 s after its start."""
         self.unplugged: set[int] = set()
         self.lost_frames = 0
         """Delivered to a port that does not exist."""
@@ -120,6 +125,19 @@ class Host(Generic[CoreT]):
 
         self.call(tell)
 
+    def resolve_nat64(self, nat64: Nat64 | None) -> None:
+        """The resolver tells of a prefix, another one, or none any more."""
+        self.nat64 = nat64
+        self._tell_nat64()
+
+    def _tell_nat64(self) -> None:
+        def tell(core: Any, now: float) -> None:
+            assert isinstance(core, ReachableFace)
+            core.set_nat64(self.nat64, now)
+
+        if self.machine is not None:
+            self.call(tell)
+
     def move(self, address: str, segment: Segment) -> None:
         """The host roams with its first interface, and the daemon hears of it."""
         self.internet.move(self.interfaces[0], address, segment)
@@ -162,6 +180,8 @@ class Host(Generic[CoreT]):
         if self.named:
             self._tell_uplinks(lost=False)
         self.machine.pump()
+        if self.nat64 is not None:
+            self.schedule.after(RESOLVED_S, self._tell_nat64)
 
     def crash(self) -> None:
         """SIGKILL: nothing more is said, sent or written. Devices vanish with the process."""

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from l2mesh.datapath.interface import Endpoint
 from tests.simulator.journal import Journal
 from tests.simulator.nat import Nat
+from tests.simulator.nat64 import Nat64Gateway
 from tests.simulator.schedule import Schedule
 
 __all__ = ["Interface", "Internet", "Line", "Packet", "Segment"]
@@ -71,7 +72,7 @@ class Segment:
 class Gateway:
     """A NAT or firewall between two segments."""
 
-    nat: Nat
+    nat: Nat | Nat64Gateway
     inside: Segment
     outside: Segment
 
@@ -140,9 +141,11 @@ class Internet:
                 segment.hosts[address] = gateway
         nat.address = address
 
-    def wall(self, inside: Segment, nat: Nat, outside: Segment) -> None:
+    def wall(self, inside: Segment, nat: Nat | Nat64Gateway, outside: Segment) -> None:
         """Lead a segment's IPv6 out through a firewall, for hosts that are attached afterwards."""
         inside.gateway6 = Gateway(nat, inside, outside)
+        if nat.address:
+            outside.hosts[nat.address] = inside.gateway6
 
     def cut(self, one: str, other: str, *, one_way: bool = False) -> None:
         """From now on nothing passes between two hosts, or nothing from the first to the other."""
@@ -200,6 +203,7 @@ class Internet:
             if gateway is None:
                 self._drop("unreachable", interface.owner, destination)
                 return
+            destination = gateway.nat.destination(destination)
             outside = gateway.nat.outbound(source, destination, now)
             if outside is None:
                 self._drop("forbidden", interface.owner, destination)
@@ -229,7 +233,7 @@ class Internet:
             if inside is None or host is None:
                 self._drop("unsolicited", sender, destination)
                 return
-            destination, target = inside, host
+            source, destination, target = target.nat.source(source), inside, host
         self._enter(sender, target, source, destination, data, 0.0)
 
     def _enter(

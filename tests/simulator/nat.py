@@ -79,6 +79,14 @@ class Nat:
     _last_port: int = 0
     _last_at: float = 0.0
 
+    def destination(self, destination: Endpoint) -> Endpoint:
+        """Where a datagram from the inside goes outside: to whom it was sent."""
+        return destination
+
+    def source(self, source: Endpoint) -> Endpoint:
+        """Who sent a datagram, as it looks inside."""
+        return source
+
     def outbound(self, source: Endpoint, destination: Endpoint, now: float) -> Endpoint | None:
         """The outside endpoint as which a datagram from the inside goes on; None: it may not."""
         if self.only_to is not None and destination.host not in self.only_to:

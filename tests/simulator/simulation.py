@@ -15,11 +15,13 @@ from typing import Final
 
 from l2mesh.credential.world import Planet, SigningKey, World
 from l2mesh.identity import address_of
+from l2mesh.path.nat64 import Nat64
 from tests.simulator.cheap import CheapCrypto
 from tests.simulator.controller import ControllerHost
 from tests.simulator.internet import Internet, Line, Segment
 from tests.simulator.journal import Journal
 from tests.simulator.nat import Nat, NatKind
+from tests.simulator.nat64 import PREFIX, Nat64Gateway
 from tests.simulator.node import Given, NodeHost
 from tests.simulator.planet import PlanetHost
 from tests.simulator.schedule import START_S, Schedule
@@ -138,6 +140,16 @@ class Simulation:
         else:
             lan = self.lan(behind) if isinstance(behind, NatKind) else behind
             node.attach(f"192.168.7.{len(lan.hosts) + 2}", lan, line)
+        return node
+
+    def add_nat64_node(self) -> NodeHost:
+        """A node with IPv6 alone, in a network of its own with a NAT64 gateway."""
+        node = self.add_unplugged_node()
+        segment = Segment(f"network of {node.name}")
+        gateway = Nat64Gateway(self.public_address(), self.random(f"nat64 of {node.name}"))
+        self.internet.wall(segment, gateway, self.internet.public)
+        node.attach(self.public_address(6), segment, self.line(node.name))
+        node.nat64 = Nat64(PREFIX)
         return node
 
     def add_unplugged_node(self, *, direct: bool = True) -> NodeHost:

@@ -14,7 +14,19 @@ import msgpack
 import pytest
 
 from l2mesh.cli.main import main
-from tests.unit.cli.answers import ANSWERS, FINGERPRINT, HOSTILE, NETWORK, PATH, PEER, PONG, STATUS
+from tests.unit.cli.answers import (
+    ANSWERS,
+    CANDIDATE,
+    FAMILY,
+    FINGERPRINT,
+    HOSTILE,
+    NETCHECK,
+    NETWORK,
+    PATH,
+    PEER,
+    PONG,
+    STATUS,
+)
 
 COMMANDS = [
     ["status"],
@@ -326,6 +338,33 @@ def test_path_and_netcheck_are_readable(
     assert "works through a NAT, outside 198.51.100.7:9993 (our own port)" in out
     assert "IPv6  this host has no address of this kind" in out
     assert "  - do something about it" in out
+
+
+@pytest.mark.parametrize(
+    ("prefix", "problem", "line"),
+    [
+        ("64:ff9b::/96", None, "NAT64 64:ff9b::/96 leads to IPv4"),
+        (None, "no answer\x1b", "NAT64 no prefix: no answer\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_way_to_ipv4_through_nat64_is_told(
+    daemon: FakeDaemon,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    prefix: str | None,
+    problem: str | None,
+    line: str,
+) -> None:
+    nat64 = {"needed": True, "prefix": prefix, "problem": problem}
+    ipv4 = {**FAMILY, "has_address": False, "local": []}
+    monkeypatch.setitem(ANSWERS, "netcheck", {**NETCHECK, "ipv4": ipv4, "nat64": nat64})
+    assert main(["netcheck"]) == 0
+    out = capsys.readouterr().out
+    assert line in out and "IPv4  works through a NAT" in out
+    way = {**CANDIDATE, "endpoint": "192.0.2.9:9993", "nat64": "[64:ff9b::c000:209]:9993"}
+    monkeypatch.setitem(ANSWERS, "path", {**PATH, "candidates": [way]})
+    assert main(["path", "bob"]) == 0
+    assert "192.0.2.9:9993 as [64:ff9b::c000:209]:9993" in capsys.readouterr().out
 
 
 def test_command_line_starts_without_what_it_does_not_need(daemon: FakeDaemon) -> None:

@@ -56,6 +56,11 @@ def test_nat_is_told_by_where_planets_see_us(
     assert outside(reaches, (OWN,), family=6) is None
 
 
+def test_host_without_ipv4_and_nat64_hears_what_follows() -> None:
+    (advice,) = advise(findings(reach(1), reach(2), lacks_ipv4=True))
+    assert "no NAT64 prefix" in advice
+
+
 def test_nothing_to_advise_when_all_is_well() -> None:
     assert advise(findings(reach(1), reach(2))) == ()
 
