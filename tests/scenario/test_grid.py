@@ -21,6 +21,8 @@ PAIRS: tuple[Pair, ...] = (
     (Place.PORT, Place.SEQUENTIAL),
     (Place.SEQUENTIAL, Place.SEQUENTIAL),
     (Place.IPV6, Place.DUAL),
+    (Place.PORT, Place.NAT64),
+    (Place.IPV6, Place.NAT64),
     *Neighbours,
 )
 

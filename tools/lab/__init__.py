@@ -39,9 +39,9 @@ That drawing as a program:
 
 Who does what: `names` names things after their owner, so that parallel runs do not meet and
 `sweep` knows what is left of dead ones; `topology` makes and removes; `host` holds the pieces;
-`nats` and `filters` the nftables rules; `weather` makes lines slow and lossy; `command` and
-`process` run programs; `cleanup` sees to every way out; `capture`, `wait` and `daemons` serve those
-who write tests.
+`nats` and `filters` the nftables rules, `nat64` a gateway from IPv6 to IPv4; `weather` makes lines
+slow and lossy; `command` and `process` run programs; `cleanup` sees to every way out; `capture`,
+`wait` and `daemons` serve those who write tests.
 """
 
 from tools.lab.capture import Capture, read_pcap

@@ -42,6 +42,8 @@ for setting; do
 done
 """
 
+_RESOLVER_SCRIPT = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+
 _logs = itertools.count(1)
 
 Addresses = str | Sequence[str] | None
@@ -79,6 +81,7 @@ class Host:
         self.directory = workspace.directory
         self.addresses: list[str] = []
         self._workspace = workspace
+        self._resolver: Path | None = None
         run(["ip", "netns", "add", self.namespace])
         self.congestion_control = _congestion_control()
         self.sysctl({**_HOST_SYSCTLS, "net/ipv4/tcp_congestion_control": self.congestion_control})
@@ -166,12 +169,20 @@ class Host:
         """Make it a router: it forwards IPv4 and IPv6 between its interfaces."""
         self.sysctl(_ROUTER_SYSCTLS)
 
+    def resolve_by(self, server: str) -> None:
+        """Have programs that are started from now on ask this name server, and no other."""
+        self._resolver = self.directory / f"{self.name}.resolv.conf"
+        self._resolver.write_text(f"nameserver {server}\n")
+
     def silence_ipv6(self) -> None:
         """Keep the namespace's own IPv6 (router solicitations, MLD) off its wires."""
         self.sysctl(_SILENT_SYSCTLS)
 
     def _inside(self, argv: Sequence[Argument]) -> list[Argument]:
-        return ["ip", "netns", "exec", self.namespace, *argv]
+        line: list[Argument] = ["ip", "netns", "exec", self.namespace]
+        if self._resolver is not None:  # `ip` gives each program a mount namespace of its own
+            line += ["sh", "-c", _RESOLVER_SCRIPT, self._resolver]
+        return [*line, *argv]
 
 
 @dataclass(frozen=True)

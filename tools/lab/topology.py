@@ -14,6 +14,7 @@ from tools.lab import weather as weather_module
 from tools.lab.command import LabError
 from tools.lab.host import Addresses, End, Host, Link, Nat, Switch, Workspace
 from tools.lab.names import Names, namespaces, remove_namespace, sweep
+from tools.lab.nat64 import lead_to_ipv4
 from tools.lab.nats import NatKind, NatRules, firewall
 from tools.lab.process import stop_all
 from tools.lab.weather import Weather
@@ -151,6 +152,26 @@ class Lab:
             inside = self.connect(host, lan).interface
         host.ip("addr", "add", f"{own}/{subnet.prefixlen}", "dev", inside, "nodad")
         return Nat(host, link, lan, own)
+
+    def nat64(
+        self,
+        name: str,
+        *,
+        wan: Switch,
+        wan_addresses: tuple[str, str],
+        lan_subnet: str,
+        gateway: str | None = None,
+    ) -> Nat:
+        """Make a firewall whose LAN, IPv6 alone, is led to IPv4 as well (see `nat64`).
+
+        `wan_addresses` are its own in IPv4 and in IPv6, `gateway` is its way out in IPv6. What the
+        answer has as `gateway` is also the name server to `Host.resolve_by`.
+        """
+        ipv4, ipv6 = wan_addresses
+        box = self.firewall(name, wan=wan, wan_address=ipv6, lan_subnet=lan_subnet, gateway=gateway)
+        box.host.add_addresses(box.wan.interface, ipv4)
+        lead_to_ipv4(box, ipv4.partition("/")[0], self.directory)
+        return box
 
     def connect(
         self,

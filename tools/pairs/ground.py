@@ -109,6 +109,8 @@ class Ground(Mesh):
             self._node(self.on_wan(name, next(self._numbers)))
         elif place is Place.IPV6:
             self._behind_wall(name, lan=None)
+        elif place is Place.NAT64:
+            self._behind_nat64(name)
         elif place is Place.DOUBLE:
             outer = self._nat(f"outer-{name}", NatKind.PORT)
             self._behind(name, self._nat(name, NatKind.PORT, outer=outer, place=2), 2)
@@ -172,6 +174,22 @@ class Ground(Mesh):
             return
         host = self.lab.host(name)
         self.lab.connect(host, wall.lan, address, gateway=wall.gateway, interface="eth0")
+        self._node(host)
+
+    def _behind_nat64(self, name: str) -> None:
+        """IPv6 alone, in a network with a gateway to IPv4."""
+        number = next(self._numbers)
+        box = self.lab.nat64(
+            f"nat64-{name}",
+            wan=self.wan,
+            wan_addresses=(f"192.0.2.{number}/24", f"2001:db8::{number}/64"),
+            lan_subnet=f"2001:db8:{number}::/64",
+            gateway=ISP,
+        )
+        self.isp.ip("route", "add", f"2001:db8:{number}::/64", "via", f"2001:db8::{number}")
+        host, address = self.lab.host(name), f"2001:db8:{number}::2/64"
+        self.lab.connect(host, box.lan, address, gateway=box.gateway, interface="eth0")
+        host.resolve_by(box.gateway)
         self._node(host)
 
     def _node(self, host: Host) -> None:

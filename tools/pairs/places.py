@@ -33,6 +33,7 @@ class Place(enum.Enum):
     BLOCKED = "blocked"  # UDP goes nowhere; what it has reaches planets only
     IPV6 = "IPv6 only"  # behind a firewall that lets in whom it was sent to
     DUAL = "dual"  # port-restricted IPv4, and IPv6 behind a firewall
+    NAT64 = "NAT64"  # IPv6 behind a firewall, which leads to IPv4, port-restricted
 
 
 class Neighbours(enum.Enum):
@@ -76,7 +77,7 @@ class Outcome:
 _DRAWS: Final = frozenset({Place.RANDOM, Place.BLOCK})
 _SYMMETRIC: Final = _DRAWS | {Place.SEQUENTIAL}
 _LETS_IN_ANY_PORT: Final = frozenset({Place.OPEN, Place.FULL_CONE, Place.ADDRESS})
-_WITH_IPV6: Final = frozenset({Place.IPV6, Place.DUAL})
+_WITH_IPV6: Final = frozenset({Place.IPV6, Place.NAT64, Place.DUAL})
 
 AIM_S: Final = {Aim.DIRECT: 3.0, Aim.GUESSED: 10.0}
 """How soon, in seconds; with a symmetric end 5 s are allowed."""

@@ -91,11 +91,16 @@ class _Watch:
     def _count(self, packet: Packet) -> None:
         ends = {self.one.name: self.other, self.other.name: self.one}
         peer, node = ends.get(packet.sender), packet.sender
-        if peer is None or packet.destination.host in self.planets:
-            return
         sender = self.one if node == self.one.name else self.other
+        to = (
+            packet.destination
+            if sender.nat64 is None
+            else sender.nat64.original(packet.destination)
+        )
+        if peer is None or to.host in self.planets:
+            return
         view = sender.peer(peer)
-        if view is None or view.endpoint != packet.destination:
+        if view is None or view.endpoint != to:
             self.probes[int((self.sim.now - self.begun) // 60)] += 1
 
 
@@ -105,6 +110,8 @@ def stand(sim: Simulation, place: Place, planets: frozenset[str]) -> NodeHost:
         return sim.add_node()
     if place is Place.IPV6:
         return _with_ipv6(sim, sim.add_unplugged_node())
+    if place is Place.NAT64:
+        return sim.add_nat64_node()
     outside = sim.lan(NatKind.PRESERVING) if place is Place.DOUBLE else None
     lan = sim.lan(_KINDS[place], outside=outside)
     nat = _nat_of(lan)
@@ -139,5 +146,5 @@ def _with_ipv6(sim: Simulation, node: NodeHost) -> NodeHost:
 
 
 def _nat_of(lan: Segment) -> Nat:
-    assert lan.gateway is not None
+    assert lan.gateway is not None and isinstance(lan.gateway.nat, Nat)
     return lan.gateway.nat

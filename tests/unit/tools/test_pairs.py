@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tools.pairs.__main__ import PAGE, REAL, SIMULATED, write
 from tools.pairs.ground import ends_of
-from tools.pairs.places import Neighbours, Place
+from tools.pairs.places import Aim, Neighbours, Place, aim_of
 
 
 def test_tables_stand_between_their_marks(tmp_path: Path) -> None:
@@ -18,6 +18,13 @@ def test_tables_stand_between_their_marks(tmp_path: Path) -> None:
     assert once.count("simulated tables") == once.count("real tables") == 1
     assert once.index("simulated tables") < once.index("real tables")
     assert "## When something changes" in once
+
+
+def test_place_with_nat64_is_one_of_ipv4_and_of_ipv6() -> None:
+    others = {place: aim_of((place, Place.NAT64)) for place in Place}
+    assert others.pop(Place.IPV6) is others[Place.DUAL] is others.pop(Place.NAT64) is Aim.DIRECT
+    alike = {place: aim_of((place, Place.PORT)) for place in others}
+    assert others == alike
 
 
 def test_every_place_has_a_node_for_each_side() -> None:
