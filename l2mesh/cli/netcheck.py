@@ -49,6 +49,8 @@ def _lines(answer: dict[str, Any]) -> list[str]:
         )
     if mapping := answer.get("port_mapping"):
         lines.append(f"Port  {_port(mapping)}")
+    if (pinhole := answer.get("pinhole") or {}).get("enabled") and answer["ipv6"]["has_address"]:
+        lines.append(f"Port6 {_pinhole(pinhole)}")
     if len(uplinks := answer.get("uplinks") or ()) > 1:
         lines += [f"Link  {_uplink(uplink)}" for uplink in uplinks]
     rows = [_row(planet) for planet in answer["planets"]]
@@ -98,6 +100,12 @@ def _port(mapping: dict[str, Any]) -> str:
         return f"not mapped: {clean(mapping['problem'])}"
     how = _PROTOCOLS.get(mapping["protocol"], clean(mapping["protocol"]))
     return f"{clean(mapping['outside'])} leads here, by {how} from {clean(mapping['gateway'])}"
+
+
+def _pinhole(mapping: dict[str, Any]) -> str:
+    if mapping["outside"] is None:
+        return f"no pinhole: {clean(mapping['problem'])}"
+    return f"{clean(mapping['gateway'])} lets in what is for {clean(mapping['outside'])}, by PCP"
 
 
 def _uplink(uplink: dict[str, Any]) -> str:

@@ -48,8 +48,8 @@ class Candidates(Part):
     told: dict[bytes, tuple[Endpoint, ...]] = field(default_factory=dict)
     """peer -> what it heard last"""
     remembered: dict[bytes, Endpoint] = field(default_factory=dict)
-    mapped: Endpoint | None = None
-    """What a router leads to our port, asked for by port mapping."""
+    mapped: tuple[Endpoint, ...] = ()
+    """What routers lead to our port, asked for by port mapping."""
     on_told: Callable[[Peer, float], None] | None = None
     """Hears that a peer has said where it can be reached."""
     _save_at: float | None = None
@@ -61,14 +61,13 @@ class Candidates(Part):
     def ours(self) -> tuple[Endpoint, ...]:
         """At most 8 endpoints of our own: a router's port that leads to us first, then what planets
         observed, then the host's addresses."""
-        mapped = () if self.mapped is None else (self.mapped,)
         observed = self.planets.mappings.endpoints()
-        endpoints = dict.fromkeys((*mapped, *observed, *self.core.local_endpoints))
+        endpoints = dict.fromkeys((*self.mapped, *observed, *self.core.local_endpoints))
         return tuple(each for each in endpoints if self.is_acceptable(each))[:MAX_TOLD]
 
-    def set_mapped(self, endpoint: Endpoint | None, now: float) -> None:
+    def set_mapped(self, endpoints: tuple[Endpoint, ...], now: float) -> None:
         """A router has granted a port, another one, or none any more: peers hear of it."""
-        self.mapped = endpoint
+        self.mapped = endpoints
         self.offer_all(now)
 
     def offer(self, peer: Peer, now: float) -> None:

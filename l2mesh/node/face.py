@@ -120,9 +120,9 @@ class ReachableFace(Face):
         """By which gateway IPv4 is reached, where the host has none; see `Core.set_nat64`."""
         self.core.set_nat64(nat64, now)
 
-    def set_mapped_endpoint(self, endpoint: Endpoint | None, now: float) -> None:
-        """A router leads this endpoint of its own to our port; None: none does."""
-        self.candidates.set_mapped(endpoint, now)
+    def set_mapped_endpoints(self, endpoints: tuple[Endpoint, ...], now: float) -> None:
+        """Routers lead these endpoints to our port, or let in what is for them."""
+        self.candidates.set_mapped(endpoints, now)
 
     def _restore_file(self, name: str, data: bytes, now: float) -> None:
         """One file of an earlier run; names that mean nothing here are passed over."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any, Final
 
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.runtime.underlay import SO_MARK, SOCKET_MARK, Listen
 
-__all__ = ["local_addresses", "source_towards", "to_endpoints"]
+__all__ = ["addresses_of", "local_addresses", "source_towards", "to_endpoints"]
 
 TUNNEL_KINDS: Final = frozenset(
     {"tun", "wireguard", "gre", "gretap", "ip6gre", "sit", "ipip", "ip6tnl", "vxlan", "geneve"}
@@ -36,16 +37,21 @@ def local_addresses(ip: Any) -> tuple[str, ...]:
         for link in ip.get_links()
         if not link["flags"] & IFF_UP or link.get(("linkinfo", "kind")) in TUNNEL_KINDS
     }
-    found: list[tuple[bool, str]] = []
+    found = [text for index, text in _lasting(ip) if index not in skipped]
+    return tuple(dict.fromkeys(sorted(found, key=lambda text: ":" in text)))
+
+
+def addresses_of(ip: Any, device: int) -> list[str]:
+    """The addresses of one interface (its index)."""
+    return [text for index, text in _lasting(ip) if index == device]
+
+
+def _lasting(ip: Any) -> Iterator[tuple[int, str]]:
     for address in ip.get_addr():
-        is_ipv6 = address["family"] == AF_INET6
         flags = address.get("flags") or 0
-        if address["index"] in skipped or (is_ipv6 and flags & _UNWANTED):
-            continue
         text = address.get("local") or address.get("address")
-        if text:
-            found.append((is_ipv6, text))
-    return tuple(dict.fromkeys(text for _, text in sorted(found, key=lambda item: item[0])))
+        if text and not (address["family"] == AF_INET6 and flags & _UNWANTED):
+            yield address["index"], text
 
 
 def source_towards(endpoint: Endpoint) -> str | None:

@@ -16,6 +16,7 @@ from l2mesh.node.views import CandidateView, Relayer
 from l2mesh.runtime.dial import tcp_state
 from l2mesh.service.api import ApiError
 from l2mesh.service.nat64 import Nat64Status
+from l2mesh.service.portmap.mapper import PortMapper
 from l2mesh.wire.endpoint import format_endpoint
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ async def netcheck(daemon: Daemon, _: Mapping[str, Any]) -> dict[str, Any]:
         "lan": _lan(daemon),
         "uplinks": uplinks(daemon),
         "nat64": _nat64(daemon.nat64.status),
-        "port_mapping": _port_mapping(daemon),
+        "port_mapping": _port_mapping(daemon.mapper),
+        "pinhole": _port_mapping(daemon.pinhole),
         "blocked": _blocked(findings),
         "advice": list(advise(findings)),
     }
@@ -220,10 +222,10 @@ def _reach(daemon: Daemon, reach: Reach, findings: Findings) -> dict[str, Any]:
     }
 
 
-def _port_mapping(daemon: Daemon) -> dict[str, Any]:
-    if daemon.mapper is None:
+def _port_mapping(mapper: PortMapper | None) -> dict[str, Any]:
+    if mapper is None:
         return {"enabled": False}
-    status = daemon.mapper.status
+    status = mapper.status
     return {
         "enabled": True,
         "protocol": status.protocol,

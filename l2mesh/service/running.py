@@ -40,7 +40,8 @@ from l2mesh.service.foundation import DaemonOptions, Foundation, relay_bounds
 from l2mesh.service.lansocket import LanSocket, lan_places
 from l2mesh.service.nat64 import Nat64Finder, has_ipv6_alone
 from l2mesh.service.netlink import LinkWatch, Netlink, NetlinkFailure
-from l2mesh.service.portmap.gateway import ipv4_gateway
+from l2mesh.service.portmap.exchange import map_by_pcp
+from l2mesh.service.portmap.gateway import ipv4_gateway, ipv6_gateway
 from l2mesh.service.portmap.mapper import Place, PortMapper
 from l2mesh.service.portmap.pcp import NONCE_BYTES, PORT
 from l2mesh.service.uplinks import UplinkTable, default_routes
@@ -107,9 +108,13 @@ class RunningNode(abc.ABC):
         )
         self.netlink = Netlink()
         self.mapper: PortMapper | None = None
-        """None where no port mapping is wanted."""
+        """Of IPv4; None where no port mapping is wanted."""
+        self.pinhole: PortMapper | None = None
+        """The same of IPv6, whose router lets in what is for our own port."""
         if options.port_mapping:
-            self.mapper = PortMapper(self._find_router, self._port_mapped, self.clock)
+            told, clock = self._port_mapped, self.clock
+            self.mapper = PortMapper(self._find_router, told, clock)
+            self.pinhole = PortMapper(self._find_ipv6_router, told, clock, {"pcp": map_by_pcp})
             self.node.planets.on_observed.append(lambda _: self.look_for_router())
         self.nat64 = Nat64Finder(self._has_ipv6_alone, self._nat64_changed)
         self.address = self.node.address(self.identity.fingerprint)
@@ -140,8 +145,8 @@ class RunningNode(abc.ABC):
         self._watch = LinkWatch(self._links_changed)
         await self._look_at_addresses()
         self.driver.start()
-        if self.mapper is not None:
-            self.mapper.start()
+        for mapper in self._mappers():
+            mapper.start()
         self.nat64.start()
         logger.info("address=%s listens on port=%d", self.address.hex(), self.driver.underlay.port)
 
@@ -156,8 +161,7 @@ class RunningNode(abc.ABC):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.mapper is not None:
-            await self.mapper.close()
+        await asyncio.gather(*(mapper.close() for mapper in self._mappers()))
         await self.nat64.close()
         self.node.close(self.clock())
         self.driver.pump()
@@ -269,18 +273,37 @@ class RunningNode(abc.ABC):
         host = source_towards(Endpoint(gateway, PORT)) if gateway is not None else None
         if gateway is None or host is None:
             return None
+        return self._place(gateway, host)
+
+    async def _find_ipv6_router(self) -> Place | None:
+        """The same for IPv6; None also where no address of ours can be reached from elsewhere."""
+        if not self.node.core.direct:
+            return None
+        try:
+            found = await self.netlink.run(ipv6_gateway)
+        except NetlinkFailure:
+            return None
+        local = {endpoint.host for endpoint in self.node.core.local_endpoints}
+        return self._place(*found) if found is not None and found[1] in local else None
+
+    def _place(self, gateway: str, host: str) -> Place:
         # the same after a restart, and known to nobody else
         secret = self.identity.sign("port mapping", 0, gateway.encode(), self.crypto)
         return Place(gateway, Endpoint(host, self.driver.underlay.port), secret[:NONCE_BYTES])
 
+    def _mappers(self) -> tuple[PortMapper, ...]:
+        return tuple(each for each in (self.mapper, self.pinhole) if each is not None)
+
     def look_for_router(self) -> None:
         """Something has changed that matters to port mapping."""
-        if self.mapper is not None:
-            self.mapper.look_again()
+        for mapper in self._mappers():
+            mapper.look_again()
 
-    def _port_mapped(self, outside: Endpoint | None) -> None:
+    def _port_mapped(self, _: Endpoint | None) -> None:
+        outside = (mapper.status.outside for mapper in self._mappers())
         if not self._is_stopping:
-            self.call(self.node.set_mapped_endpoint, outside)
+            granted = tuple(each for each in outside if each is not None)
+            self.call(self.node.set_mapped_endpoints, granted)
 
     def _has_ipv6_alone(self) -> bool:
         return has_ipv6_alone(self.node.core.local_endpoints)

@@ -71,22 +71,30 @@ def _check(result: int) -> None:
 async def _ask(wish: Wish, request: bytes, take: Callable[[bytes], AnswerT | None]) -> AnswerT:
     """The first datagram from the router's port that `take` takes. Four tries in 3.75 s."""
     loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+    family = socket.AF_INET6 if ":" in wish.own.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
         with contextlib.suppress(PermissionError):
             sock.setsockopt(socket.SOL_SOCKET, SO_MARK, SOCKET_MARK)
         try:
             sock.bind((wish.own.host, 0))
-            sock.connect(
-                (wish.gateway, pcp.PORT)
-            )  # the kernel hands over the router's answers alone
+            # the kernel hands over the router's answers alone
+            sock.connect(_place_of(wish.gateway))
             for wait_s in WAITS_S:
                 await loop.sock_sendall(sock, request)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         return await _first(sock, take)
         except OSError as error:
-            raise NoAnswer(f"{wish.gateway}: {error.strerror}") from error
+            raise NoAnswer(f"{wish.gateway}: {error.strerror or error}") from error
     raise NoAnswer(f"{wish.gateway} does not answer")
+
+
+def _place_of(gateway: str) -> tuple[str, int] | tuple[str, int, int, int]:
+    """For a socket; ``fe80::1%eth0`` is on that device. OSError when there is none."""
+    host, _, device = gateway.partition("%")
+    if not device:
+        return host, pcp.PORT
+    return host, pcp.PORT, 0, socket.if_nametoindex(device)
 
 
 async def _first(sock: socket.socket, take: Callable[[bytes], AnswerT | None]) -> AnswerT:

@@ -33,7 +33,7 @@ class Wish:
     """What is asked for: own UDP port, and the one outside that would be liked."""
 
     gateway: str
-    """Address of the router inside."""
+    """Address of the router inside, with its device where it is link-local: ``fe80::1%eth0``."""
     own: Endpoint
     nonce: bytes
     """12 bytes that only we know (RFC 6887, section 11.1)."""

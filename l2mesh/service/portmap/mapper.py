@@ -45,7 +45,7 @@ Ask = Callable[[Wish], Awaitable[Lease]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where we are: the router, and our own endpoint towards it."""
+    """Where we are: the router (as in `Wish`), and our own endpoint towards it."""
 
     gateway: str
     own: Endpoint
@@ -131,7 +131,7 @@ class PortMapper:
     async def round(self) -> float:
         """Ask once all that there is to ask; seconds until the next time."""
         place = await self._find()
-        if place is None or ip_address(place.own.host).is_global:
+        if place is None or _is_public(place):
             await self._give_back()
             self._lose("there is no router to ask" if place is None else "our address is public")
             return RETRY_S
@@ -197,3 +197,9 @@ class PortMapper:
         if had is not None:
             logger.info("the port outside is gone: %s", problem or "we are elsewhere")
             self._on_change(None)
+
+
+def _is_public(place: Place) -> bool:
+    """Whether no router is between us and the rest; of IPv6 every one may have a firewall."""
+    address = ip_address(place.own.host)
+    return address.version == 4 and address.is_global  # noqa: PLR2004

@@ -1,5 +1,8 @@
 """PCP, RFC 6887: the MAP request for a UDP port, and its response.
 
+Of an IPv4 router a port of its own is asked for, of an IPv6 one that its firewall lets in what is
+for ours (sections 11 and 2.2); addresses of IPv4 are mapped ones (::ffff:0:0/96).
+
 ::
 
     request                                    response
@@ -7,20 +10,22 @@
      1  u8   opcode = 1 (MAP)                   1  u8   0x81
      2  u16  zero                               2  u8   zero
      4  u32  lifetime wanted, seconds           3  u8   result, 0 = granted
-     8  16   own address (v4-mapped)            4  u32  lifetime granted, or of the error
+     8  16   own address                        4  u32  lifetime granted, or of the error
     24  12   nonce                              8  u32  epoch: the server's age in seconds
     36  u8   protocol = 17                     12  12   zero
     37  u24  zero                              24  ...  as in the request, with what was granted
     40  u16  own port
     42  u16  outside port suggested, or 0
-    44  16   outside address suggested (v4-mapped), or ::ffff:0.0.0.0
+    44  16   outside address suggested, or ::ffff:0.0.0.0 or :: for none
+
+An IPv6 router translates nothing, so its outside is to be what is inside: that is suggested.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from l2mesh.datapath.interface import Endpoint
@@ -78,9 +83,12 @@ class PcpRequest:
 
     def encode(self) -> bytes:
         """60 bytes."""
-        wanted = (self.suggested if self.lifetime_s else None) or Endpoint("0.0.0.0", 0)
-        head = _REQUEST_HEAD.pack(_VERSION, _MAP, 0, self.lifetime_s, _mapped(self.own.host))
-        return head + _BODY.pack(self.nonce, _UDP, self.own.port, wanted.port, _mapped(wanted.host))
+        is_ipv6 = ":" in self.own.host
+        wanted = Endpoint("::" if is_ipv6 else "0.0.0.0", 0)
+        if self.lifetime_s:
+            wanted = self.suggested or (self.own if is_ipv6 else wanted)
+        head = _REQUEST_HEAD.pack(_VERSION, _MAP, 0, self.lifetime_s, _packed(self.own.host))
+        return head + _BODY.pack(self.nonce, _UDP, self.own.port, wanted.port, _packed(wanted.host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +104,25 @@ class PcpResponse:
     outside: Endpoint
 
     def answers(self, request: PcpRequest) -> bool:
-        """Whether it is the response to this request (RFC 6887, section 8.3)."""
-        return self.nonce == request.nonce and self.own_port == request.own.port
+        """Whether it is the response to this request (RFC 6887, section 8.3), in its family."""
+        is_same_family = (":" in self.outside.host) == (":" in request.own.host)
+        is_same_wish = self.nonce == request.nonce and self.own_port == request.own.port
+        return is_same_wish and is_same_family
 
 
 def parse_response(data: bytes) -> PcpResponse | None:
-    """The response in a datagram; None for whatever is no MAP response for UDP over IPv4."""
+    """The response in a datagram; None for whatever is no MAP response for UDP."""
     if not _RESPONSE_HEAD.size + _BODY.size <= len(data) <= MAX_BYTES or len(data) % 4:
         return None
     version, opcode, _, result, lifetime, epoch = _RESPONSE_HEAD.unpack_from(data)
     nonce, protocol, own_port, port, address = _BODY.unpack_from(data, _RESPONSE_HEAD.size)
     if version != _VERSION or opcode != _RESPONSE | _MAP or protocol != _UDP:
         return None
-    outside = IPv6Address(address).ipv4_mapped
-    if outside is None:
-        return None
-    return PcpResponse(result, lifetime, epoch, nonce, own_port, Endpoint(str(outside), port))
+    outside = IPv6Address(address)
+    host = str(outside.ipv4_mapped or outside)
+    return PcpResponse(result, lifetime, epoch, nonce, own_port, Endpoint(host, port))
 
 
-def _mapped(host: str) -> bytes:
-    return _MAPPED + IPv4Address(host).packed
+def _packed(host: str) -> bytes:
+    packed = ip_address(host).packed
+    return packed if ":" in host else _MAPPED + packed

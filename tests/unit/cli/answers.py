@@ -158,6 +158,7 @@ NETCHECK = {
         "restarts": 0,
         "problem": None,
     },
+    "pinhole": {"enabled": True, "outside": None, "problem": "fe80::1%eth0 does not answer"},
     "blocked": [],
     "lan": {"89e92ceee5": "192.168.1.5:9993"},
     "advice": ["do something about it"],

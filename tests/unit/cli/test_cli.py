@@ -360,11 +360,32 @@ def test_way_to_ipv4_through_nat64_is_told(
     monkeypatch.setitem(ANSWERS, "netcheck", {**NETCHECK, "ipv4": ipv4, "nat64": nat64})
     assert main(["netcheck"]) == 0
     out = capsys.readouterr().out
-    assert line in out and "IPv4  works through a NAT" in out
+    assert line in out and "IPv4  works through a NAT" in out and "Port6" not in out
     way = {**CANDIDATE, "endpoint": "192.0.2.9:9993", "nat64": "[64:ff9b::c000:209]:9993"}
     monkeypatch.setitem(ANSWERS, "path", {**PATH, "candidates": [way]})
     assert main(["path", "bob"]) == 0
     assert "192.0.2.9:9993 as [64:ff9b::c000:209]:9993" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("outside", "line"),
+    [
+        ("[2001:db8::2]:9993", "Port6 fe80::1%eth0 lets in what is for [2001:db8::2]:9993, by PCP"),
+        (None, "Port6 no pinhole: nobody answers"),
+    ],
+)
+def test_pinhole_in_an_ipv6_firewall_is_told(
+    daemon: FakeDaemon,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    outside: str | None,
+    line: str,
+) -> None:
+    pinhole = {"enabled": True, "gateway": "fe80::1%eth0", "outside": outside}
+    found = {"pinhole": {**pinhole, "problem": "nobody answers"}, "ipv6": FAMILY}
+    monkeypatch.setitem(ANSWERS, "netcheck", {**NETCHECK, **found})
+    assert main(["netcheck"]) == 0
+    assert line in capsys.readouterr().out
 
 
 def test_command_line_starts_without_what_it_does_not_need(daemon: FakeDaemon) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -21,12 +22,13 @@ Answer = Callable[[bytes], list[bytes]]
 
 
 @contextmanager
-def router(answer: Answer) -> Iterator[list[bytes]]:
+def router(answer: Answer, address: str = ROUTER) -> Iterator[list[bytes]]:
     """A router that gives these answers to each request; yields the requests."""
     heard: list[bytes] = []
     loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((ROUTER, PORT))
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.bind((address, PORT))
         sock.setblocking(False)
 
         def receive() -> None:
@@ -121,3 +123,26 @@ async def test_nat_pmp_refuses() -> None:
     answer = bytes.fromhex("0080000200000e1000000000")
     with router(lambda _: [answer]), pytest.raises(Refused, match="not authorized"):
         await map_by_natpmp(WISH)
+
+
+@pytest.mark.parametrize("gateway", ["::1", "::1%lo"])
+@pytest.mark.asyncio
+async def test_ipv6_router_lets_in_what_is_for_our_own_port(gateway: str) -> None:
+    """It grants what it was asked for: no address is translated."""
+
+    def grant(request: bytes) -> list[bytes]:
+        head = b"\x02\x81\0\0\0\0\x04\xb0\0\0\x0e\x10" + bytes(12)
+        return [head + request[24:42] + request[40:42] + request[8:24]]
+
+    wish = Wish(gateway, Endpoint("::1", 9993), bytes(range(12)))
+    with router(grant, "::1") as heard:
+        lease = await map_by_pcp(wish)
+        assert lease.outside == wish.own and lease.lifetime_s == 1200
+        await map_by_pcp(replace(wish, outside=lease.outside, lifetime_s=0))
+    assert heard[1][4:8] == bytes(4) and heard[1][42:] == bytes(18)
+
+
+@pytest.mark.asyncio
+async def test_device_that_has_gone_is_no_router() -> None:
+    with pytest.raises(NoAnswer, match="no interface"):
+        await map_by_pcp(Wish("fe80::1%l2m-gone", Endpoint("::1", 9993), bytes(12)))

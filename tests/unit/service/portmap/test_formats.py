@@ -32,6 +32,25 @@ def test_pcp_request_without_a_wish_or_to_delete_names_no_outside() -> None:
     assert given_back[42:] == nobody and given_back[4:8] == bytes(4)
 
 
+def test_pcp_asks_an_ipv6_router_to_let_in_what_is_for_us() -> None:
+    own = Endpoint("2001:db8::2", 9993)
+    request = pcp.PcpRequest(own, NONCE, 1200)
+    data = request.encode()
+    assert data[8:24].hex() == "20010db8000000000000000000000002"
+    assert data[40:44] == b"\x27\x09\x27\x09" and data[44:] == data[8:24]
+    response = pcp.parse_response(PCP_RESPONSE[:42] + data[42:])
+    assert response is not None and response.outside == own and response.answers(request)
+    assert pcp.PcpRequest(own, NONCE, 0).encode()[42:] == bytes(18)
+
+
+def test_pcp_response_of_the_other_family_is_no_answer() -> None:
+    response = pcp.parse_response(PCP_RESPONSE[:44] + bytes(16))
+    assert response is not None and not response.answers(pcp.PcpRequest(OWN, NONCE, 1200))
+    response = pcp.parse_response(PCP_RESPONSE)
+    own = Endpoint("2001:db8::2", 9993)
+    assert response is not None and not response.answers(pcp.PcpRequest(own, NONCE, 1200))
+
+
 def test_pcp_response_is_read() -> None:
     response = pcp.parse_response(PCP_RESPONSE)
     assert response == pcp.PcpResponse(0, 600, 3600, NONCE, 9993, Endpoint("198.51.100.1", 9994))
@@ -51,7 +70,6 @@ def test_pcp_response_is_read() -> None:
         b"\1" + PCP_RESPONSE[1:],
         PCP_RESPONSE[:1] + b"\x82" + PCP_RESPONSE[2:],
         PCP_RESPONSE[:36] + b"\6" + PCP_RESPONSE[37:],
-        PCP_RESPONSE[:44] + bytes(16),
     ],
 )
 def test_what_is_no_pcp_response_is_refused(data: bytes) -> None:

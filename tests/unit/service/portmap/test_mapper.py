@@ -191,3 +191,12 @@ def test_age_of_a_router_tells_of_a_restart(
 ) -> None:
     epoch = Epoch()
     assert [epoch.is_broken_by(*each) for each in epochs] == [False, broken]
+
+
+@pytest.mark.asyncio
+async def test_router_of_a_public_ipv6_address_is_asked_since_it_may_have_a_firewall() -> None:
+    own = Endpoint("2606:4700::2", 9993)
+    world = World(speaks="pcp", place=Place("fe80::1%eth0", own, bytes(12)), outside=own)
+    mapper = world.mapper()
+    assert await mapper.round() == 120
+    assert world.heard == [own] and mapper.status.gateway == "fe80::1%eth0"
