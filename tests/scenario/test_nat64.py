@@ -14,6 +14,8 @@ from tests.simulator.simulation import Simulation
 from tests.simulator.traffic import Pings
 
 DIRECT_S = 3.0
+ROUND_TRIP_S = 0.2
+"""Over two lines and a planet, and a ping each 50 ms."""
 
 
 def meeting(sim: Simulation) -> tuple[NodeHost, NodeHost, Pings]:
@@ -130,3 +132,22 @@ def test_what_is_remembered_and_told_is_ipv4(sim: Simulation) -> None:
     assert not [each for each in heard if ip_address(each.endpoint.host) in PREFIX]
     far.restart()
     sim.run_until(lambda: far.is_direct_to(near), 5)
+
+
+@seeds(2)
+def test_relayed_pair_is_relayed_on_at_once_with_another_prefix(sim: Simulation) -> None:
+    """The engine knows a relay by the address of its planet: all of them are told anew."""
+    for _ in range(2):
+        sim.add_planet()
+    sim.add_controller()
+    far, near = sim.add_nat64_node(), sim.add_node(NatKind.SYMMETRIC)
+    sim.start()
+    pings = Pings(far, near, sim.network_of(sim.nodes), 0.05).start()
+    sim.run(5)
+    assert far.path_to(near) == near.path_to(far) == "relay" and pings.has_answer
+    other = Nat64(IPv6Network("2001:db8:65::/64"))
+    gateway_of(far).form = other
+    far.resolve_nat64(other)
+    begun = sim.now
+    sim.run(3)
+    assert pings.silence_s(begun) < ROUND_TRIP_S
