@@ -12,6 +12,7 @@
 | ``udp<size>_late`` | of them, those that came behind a later one |
 | ``idle_p50_us``, ``idle_p99_us`` | round trip, us; ``loaded_``: beside four flows |
 | ``rss_mib`` | resident memory of the larger of the two programs, after its traffic, MiB |
+| ``stolen`` | share of all processors' time that the host took away, in the worst probe |
 | ``forwarder_ns`` | CPU time of the machine for a byte of TCP through two TAPs and nothing else |
 | ``pump_ns`` | the same for a byte of UDP from socket to socket in trains |
 | ``seal_ns``, ``library_ns`` | to seal and open 1,414 bytes: the engine, and the library alone |

@@ -39,7 +39,7 @@ def markdown(
     """Every table: medians, with the least and the most of the rounds behind them."""
     ways = [way for way in _TITLES if any(way in one for one in rounds)]
     parts = [
-        _machine(facts, len(rounds)),
+        _machine(facts, rounds),
         _promises(judge(rounds)),
         _limit(rounds, ways, facts),
         _throughput(rounds, ways),
@@ -93,12 +93,15 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _machine(facts: Mapping[str, Any], rounds: int) -> str:
+def _machine(facts: Mapping[str, Any], rounds: Sequence[Round]) -> str:
+    stolen = spread(each["stolen"] for one in rounds for each in one.values() if "stolen" in each)
+    share = _spread(stolen, "{:.0%}".format)
+    taken = f" Of a way's worst probe the host took {share} of the time." if stolen else ""
     return (
         f"{facts['cores']} processors ({facts['cpu']}), Linux {facts['kernel']}, "
         f"Python {facts['python']}, load before the run {facts['load_before']}; "
-        f"{rounds} round{'s' if rounds > 1 else ''}. "
-        "Each figure is the median of the rounds, behind it the least and the most."
+        f"{len(rounds)} round{'s' if len(rounds) > 1 else ''}. "
+        f"Each figure is the median of the rounds, behind it the least and the most.{taken}"
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.benchmark import builds
+from tools.benchmark.calm import Patience
 from tools.benchmark.contenders import Arena, Contender, WrongPathError
 from tools.benchmark.cpu import rss_mib
 from tools.benchmark.figures import ENGINE, Figures, Round
@@ -37,6 +38,8 @@ class Plan:
     """Of each flood."""
     sizes: tuple[int, ...]
     """Of the floods' packets, bytes."""
+    again_s: float
+    """Spent on measuring again what was disturbed, in each round."""
     is_quick: bool
     """One flow forth and nothing else of TCP: no four flows, none back."""
 
@@ -50,19 +53,20 @@ def measure(
     for turn in range(plan.rounds):
         found: Round = {ENGINE: limits.measure(plan.tcp_s)}
         wrong: list[str] = []
+        patience = Patience(plan.again_s)
         # The other way round in every second round: nobody always comes after the same one.
         order = ways if turn % 2 == 0 else list(reversed(ways))
         for way in order:
-            _count(way, _probes(arena, way, plan, generator), found, wrong)
+            _count(way, _probes(arena, way, plan, generator), patience, found, wrong)
             found.get(way.name, {}).update(_memory(way))
         with _segmented(arena):
             for way in (each for each in order if each.name in SEGMENTED):
                 probe = partial(tcp, arena, way, "segmented_tcp1", seconds=plan.tcp_s)
-                _count(way, [probe], found, wrong)
+                _count(way, [probe], patience, found, wrong)
             for way in (each for each in order if each.name in LOSSY):
                 probe = partial(tcp, arena, way, "lossy_tcp1", seconds=plan.tcp_s + 1)
                 with _lossy(arena):
-                    _count(way, [probe], found, wrong)
+                    _count(way, [probe], patience, found, wrong)
         yield found, wrong
 
 
@@ -83,14 +87,18 @@ def _memory(way: Contender) -> Figures:
     return {"rss_mib": max(map(rss_mib, way.processes))} if way.processes else {}
 
 
-def _count(way: Contender, probes: Iterable[Probe], found: Round, wrong: list[str]) -> None:
+def _count(
+    way: Contender, probes: Iterable[Probe], patience: Patience, found: Round, wrong: list[str]
+) -> None:
     """What the probes find counts only if the path was right before and after all of them."""
     figures: Figures = {}
+    stolen = found.get(way.name, {}).get("stolen", 0.0)
     try:
         way.check()
         for probe in probes:
             try:
-                figures |= probe()
+                figures |= patience.calmest(probe)
+                stolen = figures["stolen"] = max(stolen, figures["stolen"])
             except FAULTS as error:
                 wrong.append(f"{way.name}: {error}")
         way.check()

@@ -7,6 +7,7 @@ import pytest
 
 from tools.benchmark import __main__ as program
 from tools.benchmark import instructions
+from tools.benchmark.calm import Patience, Ticks
 from tools.benchmark.docs import PAGE, insert, marks
 from tools.benchmark.figures import ENGINE, Round, of, spread
 from tools.benchmark.instructions import SCHEMA, WAYS, dearer
@@ -66,6 +67,51 @@ def test_the_limit_is_all_processors_over_what_nobody_can_do_without(
 def test_a_busy_machine_has_no_limit() -> None:
     busy = markdown([a_round(1)], [], None, FACTS | {"load_before": 4.0})
     assert "Computed limit: not measured" in busy
+
+
+class Host:
+    """Takes these shares of a second away, one for each probe, which lasts a second."""
+
+    def __init__(self, *shares: float) -> None:
+        self.shares = iter(shares)
+        self.seconds, self.stolen, self.probes = 0.0, 0.0, 0
+
+    def probe(self) -> dict[str, float]:
+        self.seconds += 1
+        self.stolen += next(self.shares)
+        self.probes += 1
+        return {"tcp1": float(self.probes)}
+
+    def patience(self, seconds: float) -> Patience:
+        ticks = lambda: Ticks(round(self.seconds * 200), round(self.stolen * 200))  # noqa: E731
+        return Patience(seconds, ticks, lambda: self.seconds)
+
+
+def test_a_calm_probe_counts_at_once() -> None:
+    host = Host(0.01, 0)
+    assert host.patience(60).calmest(host.probe) == {"tcp1": 1, "stolen": 0.01}
+    assert host.probes == 1
+
+
+def test_the_calmest_of_three_counts_when_the_host_took_processors_away() -> None:
+    host = Host(0.3, 0.1, 0.2, 0)
+    assert host.patience(60).calmest(host.probe) == {"tcp1": 2, "stolen": 0.1}
+    assert host.probes == 3
+
+
+def test_patience_ends_for_all_probes_together() -> None:
+    host = Host(*[0.5] * 9)
+    patience = host.patience(3)
+    for _ in range(3):
+        patience.calmest(host.probe)
+    assert host.probes == 6
+
+
+def test_the_page_says_what_the_host_took() -> None:
+    one = a_round(6000)
+    one["l2mesh"]["stolen"] = 0.13
+    assert "the host took 13% of the time" in markdown([one], [], None, FACTS)
+    assert "the host took" not in markdown([a_round(6000)], [], None, FACTS)
 
 
 def test_the_document_holds_every_round() -> None:
