@@ -36,6 +36,8 @@ FLOW_BEAT_S: Final = 0.45
 DOUBT_S: Final = 0.45
 """Without an answer for so long (or two round trips and 0.3 s), a path under load is doubtful."""
 _DOUBT_BEATS: Final = 3
+_OTHERS_AT: Final = 2
+"""With this one of the unanswered heartbeats, and those after it, what else works is asked."""
 _LOSSY: Final = 0.1
 """A path that loses this share of its heartbeats is not doubted for silence of a moment."""
 _ANSWER_S: Final = 0.05
@@ -68,9 +70,14 @@ class Heartbeat:
         self.elsewhere_at = never
         """The last arrival by another path, `elsewhere_path`."""
         self.elsewhere_path: Path | None = None
+        self.beside_at = never
+        """The last arrival by another path that may be just a PROBE or the answer to one: it tells
+        nothing of where the peer's packets come by, and nothing for the path in use."""
         self.waiting_since: float | None = None
         """When the first of the unanswered heartbeats was sent."""
         self.unanswered = 0
+        self.others_asked_at = _NEVER_DUE
+        """When what else works was first asked as well."""
         self.last_beat = never
         self.is_flowing = False
         """Whether frames passed within `FLOW_S` when traffic was last looked at."""
@@ -152,6 +159,8 @@ class Heartbeat:
         if self.waiting_since is None:
             self.waiting_since = now
         self.unanswered += 1
+        if self.unanswered <= _OTHERS_AT:
+            self.others_asked_at = now if self.unanswered == _OTHERS_AT else _NEVER_DUE
         self.last_beat = now
 
     def has_just_beaten(self, now: float) -> bool:
@@ -166,6 +175,10 @@ class Heartbeat:
         """Something authentic came by ``path``, which is not in use."""
         self.elsewhere_path = path
         self.elsewhere_at = now
+
+    def beside(self, now: float) -> None:
+        """A PROBE, or the answer to one, came by a path that is not in use."""
+        self.beside_at = now
 
     def is_elsewhere(self) -> bool:
         """Whether the peer's newest packets came by another path since this one last answered."""
@@ -193,7 +206,8 @@ class Heartbeat:
         return Verdict.SEND
 
     def _forget_answered(self) -> None:
-        if self.waiting_since is not None and self._heard() > self.waiting_since:
+        heard = self._heard() if self.received > self.beside_at else self.answered_at
+        if self.waiting_since is not None and heard > self.waiting_since:
             self.waiting_since = None
             self.unanswered = 0
 

@@ -23,7 +23,7 @@ from l2mesh.path.choice import best_path, handshake_paths
 from l2mesh.path.heartbeat import Heartbeat, Verdict
 from l2mesh.path.need import Need
 from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent
-from l2mesh.path.patience import has_better, patience_s
+from l2mesh.path.patience import drop_silent, has_better, patience_s
 from l2mesh.path.probe import ProbeLimiter
 from l2mesh.path.redundancy import Copies
 from l2mesh.path.state import PathState
@@ -35,8 +35,6 @@ __all__ = ["PathSet"]
 SILENT_BEAT_S: Final = 5.0
 """Between heartbeats, and `SILENT_AGAIN_S` between reports, once no path answers."""
 SILENT_AGAIN_S: Final = 30.0
-FRESH_S: Final = 5.0
-"""An endpoint that answered within this time goes before the relay when another one dies."""
 _PROBE_GAP_S: Final = 0.1
 _NOT_DUE: Final = float("inf")
 
@@ -261,7 +259,10 @@ class PathSet:
         if self._need.live_at is None or path == self.active:
             return
         candidate = self._table.get_or_see(path, now, direct=self._direct)
-        if candidate is None or self._uplinks.is_reply(candidate, now):
+        if candidate is None:
+            return
+        if self._uplinks.is_reply(candidate, now):
+            self._heartbeat.beside(now)
             return
         if self._is_worth_asking(candidate, now):
             self._asking.probe(candidate, now)
@@ -274,6 +275,8 @@ class PathSet:
         candidate = self._table.get_or_see(path, now, direct=self._direct)
         if candidate is None or not candidate.is_direct:
             return
+        if candidate is not self._active:
+            self._heartbeat.beside(now)
         if candidate.is_asked_again(now) and candidate is not self._active:
             self._follow(candidate, now)  # a heartbeat there
         if self._is_worth_asking(candidate, now) and now >= candidate.probed_at + _PROBE_GAP_S:
@@ -301,6 +304,8 @@ class PathSet:
             self._heartbeat.answered(now)
             if probe.is_heartbeat:
                 self._heartbeat.record(probe.sent_at, lost=False)
+        else:
+            self._heartbeat.beside(now)
         self._silent_at = None
         self._settle(now)
         return True
@@ -440,12 +445,9 @@ class PathSet:
         since = self._heartbeat.waiting_since
         since = now if since is None else since
         dead.usable = False
-        relays = [relay for relay in self._table.relays() if relay.usable]
-        for candidate in self._table.direct():
-            if relays and candidate.answered_at < now - FRESH_S:
-                candidate.usable = False
+        drop_silent(self._heartbeat, self._table, now)
         answered = any(candidate.answered_at >= since for candidate in self._table)
-        if dead.is_direct or relays:
+        if dead.is_direct or any(relay.usable for relay in self._table.relays()):
             self._active = None
         self._settle(now, changed=True)
         self._rounds.forgive()

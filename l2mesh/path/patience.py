@@ -11,12 +11,15 @@ from typing import Final
 from l2mesh.path.candidate import Candidate, CandidateTable
 from l2mesh.path.heartbeat import DEAD_S, Heartbeat
 
-__all__ = ["has_better", "patience_s"]
+__all__ = ["drop_silent", "has_better", "patience_s"]
 
 MOVED_S: Final = 1.0
 """Patience, at most, with the path in use when the peer's newest packets come from another usable
 endpoint: three round trips there, a quarter of this at least. Twice this when they come by a relay.
 """
+FRESH_S: Final = 5.0
+"""An endpoint that answered within this time goes before the relay when another one dies and
+nothing has answered since."""
 
 
 def patience_s(heartbeat: Heartbeat, table: CandidateTable) -> float:
@@ -40,3 +43,17 @@ def has_better(active: Candidate, heartbeat: Heartbeat, table: CandidateTable, n
         return False
     others = (each for each in table if each is not active and each.usable)
     return any(each.answered_at >= since for each in others)
+
+
+def drop_silent(heartbeat: Heartbeat, table: CandidateTable, now: float) -> None:
+    """The path in use is dead: endpoints that may have died with it are usable no more.
+
+    When it was late the others were asked. If any has answered that, those that have not are
+    dropped; else, where there is a relay, those that have not answered for 5 s.
+    """
+    asked_at = heartbeat.others_asked_at
+    has_relay = any(relay.usable for relay in table.relays())
+    if not any(each.answered_at >= asked_at for each in table):
+        asked_at = now - FRESH_S if has_relay else float("-inf")
+    for candidate in table.direct():
+        candidate.usable &= candidate.answered_at >= asked_at

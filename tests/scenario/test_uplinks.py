@@ -23,6 +23,10 @@ PING_S = 0.1
 End = Callable[[NodeHost, int], None]
 BACK_S = 60.0
 """Within this time a line that works again is used again."""
+ALIKE = (0.02, 0.03)
+"""Latencies of a first and a second line of which neither is clearly better."""
+LINES = {FIRST: (0.02, 0.2), SECOND: (0.2, 0.02)}
+"""Those of which this one is the better."""
 
 
 def two_uplinks(
@@ -160,3 +164,96 @@ def test_relays_are_reached_over_the_other_uplink(sim: Simulation, end: End) -> 
     end(one, FIRST)
     sim.run(15)
     assert pings.silence_s(died_at) < (AGAIN_S if end is unplug else 3.0)
+
+
+# --- two uplinks at both ends -------------------------------------------------------------------
+
+
+def two_uplinks_each(
+    sim: Simulation, *latencies_s: tuple[float, float]
+) -> tuple[NodeHost, NodeHost, Pings, Pings]:
+    """Two nodes with two uplinks, behind a NAT each, talk to each other."""
+    for _ in range(2):
+        sim.add_planet()
+    sim.add_controller()
+    one, other = sim.add_unplugged_node(), sim.add_unplugged_node()
+    for node, latencies in zip((one, other), latencies_s or (ALIKE, ALIKE), strict=True):
+        for number, latency in zip((FIRST, SECOND), latencies, strict=True):
+            lan = sim.lan(NatKind.PRESERVING)
+            node.attach(f"192.168.{number}.2", lan, Line(latency_s=latency))
+        node.name_uplinks(SECOND)
+    sim.start()
+    network = sim.network_of(sim.nodes)
+    there = Pings(one, other, network, PING_S).start()
+    back = Pings(other, one, network, PING_S).start()
+    sim.run_until(lambda: one.is_direct_to(other) and other.is_direct_to(one), 5)
+    sim.run(5)
+    return one, other, there, back
+
+
+def lines_used(one: NodeHost, other: NodeHost) -> list[int]:
+    """The uplinks that each end sends by, and those by which each is reached."""
+    return [uplink(one, other), uplink(other, one), way_in(one, other), way_in(other, one)]
+
+
+@seeds(2)
+@pytest.mark.parametrize("end", [break_silently, unplug], ids=["silent", "told"])
+@pytest.mark.parametrize(
+    "dying",
+    [(FIRST, 0), (FIRST, FIRST), (FIRST, SECOND)],
+    ids=["one end", "both ends", "crosswise"],
+)
+def test_two_uplinks_each_outlive_those_in_use(
+    sim: Simulation, dying: tuple[int, int], end: End
+) -> None:
+    """Of four paths the only one that is left is found at once: neither end says what it lost."""
+    one, other, there, back = two_uplinks_each(sim)
+    assert lines_used(one, other) == [FIRST] * 4
+    died_at = sim.now
+    for node, number in zip((one, other), dying, strict=True):
+        if number:
+            end(node, number)
+    sim.run(5)
+    left = SECOND if dying[1] is FIRST else FIRST
+    assert lines_used(one, other) == [SECOND, left] * 2
+    for pings in (there, back):
+        assert pings.silence_s(died_at) < AGAIN_S
+
+
+@seeds(1)
+@pytest.mark.parametrize("out_s", [3.0, 150.0])
+def test_both_ends_return_to_what_their_hosts_chose(sim: Simulation, out_s: float) -> None:
+    one, other, there, back = two_uplinks_each(sim)
+    for node in (one, other):
+        unplug(node, FIRST)
+    sim.run(out_s)
+    for node in (one, other):
+        node.plug_in(FIRST)
+    back_at = sim.now
+    sim.run(BACK_S)
+    assert lines_used(one, other) == [FIRST] * 4
+    for pings in (there, back):
+        assert pings.silence_s(back_at) < 4 * PING_S + 0.1
+
+
+@seeds(1)
+@pytest.mark.parametrize("better", [(SECOND, FIRST), (SECOND, SECOND)], ids=["one", "both"])
+def test_both_ends_come_to_the_better_of_their_uplinks_and_stay(
+    sim: Simulation, better: tuple[int, int]
+) -> None:
+    one, other, there, back = two_uplinks_each(sim, *(LINES[each] for each in better))
+    sim.run(60)
+    for _ in range(30):
+        sim.run(2)
+        assert lines_used(one, other) == [*better, *better]
+    assert not there.lost and not back.lost
+
+
+@seeds(1)
+def test_uplinks_that_are_alike_at_both_ends_are_not_changed(sim: Simulation) -> None:
+    one, other, there, back = two_uplinks_each(sim, (0.02, 0.019), (0.019, 0.02))
+    sim.run(25)
+    for _ in range(20):
+        sim.run(5)
+        assert lines_used(one, other) == [FIRST] * 4
+    assert not there.lost and not back.lost

@@ -4,13 +4,16 @@ from itertools import pairwise
 
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
+from l2mesh.path.heartbeat import Heartbeat
 from l2mesh.path.outputs import PathChanged, SendProbe
 from l2mesh.path.paths import PathSet
+from l2mesh.path.patience import drop_silent
 from l2mesh.path.probe import ProbeLimiter
 from l2mesh.path.steering import PAUSE_S, SILENCE_S, STAYS_S, Steering
 
 FIRST = Path(Endpoint("192.0.2.1", 1))
 SECOND = Path(Endpoint("192.0.2.1", 1, 7))
+THIRD = Path(Endpoint("192.0.2.3", 1, 7))
 RELAY = Path(Endpoint("192.0.2.9", 9), 5)
 
 
@@ -168,3 +171,48 @@ def test_a_peer_that_is_seen_there_now_and_then_is_left_alone() -> None:
         used.answered_at = float(now)
         steering.note(other, used, float(now))
         assert not steering.is_silent(SECOND, FIRST, float(now))
+
+
+def test_what_comes_over_another_uplink_is_no_sign_of_life_of_the_path_in_use() -> None:
+    """The peer looks for a way as well: its PROBE, and the answer to ours, come beside."""
+    paths = machine(7)
+    paths.add_candidates([FIRST.endpoint], Kind.TOLD, 0.0)
+    answer(paths, 0.01, FIRST, SECOND)
+    assert paths.active == FIRST
+    heard = 9.9
+    for step in range(5):
+        now = 10.0 + step * 0.15
+        paths.note_activity(now, heard, now, now)
+        paths.handle_timeout(now)
+        if step == 1:  # the others are asked
+            paths.receive_probe(SECOND, now + 0.01)
+            heard = now + 0.01
+        answer(paths, now + 0.01, SECOND)
+    assert paths.active == SECOND
+
+
+def test_an_answer_from_before_the_others_were_asked_tells_nothing_of_them() -> None:
+    table, heartbeat = CandidateTable(), Heartbeat()
+    stale, fresh = (table.add(path, Kind.TOLD, 0.0) for path in (SECOND, THIRD))
+    assert stale is not None and fresh is not None
+    heartbeat.beat(10.0)
+    stale.answer(10.01, 0.01)
+    heartbeat.beat(10.15)
+    fresh.answer(10.2, 0.05)
+    drop_silent(heartbeat, table, 10.3)
+    assert (stale.usable, fresh.usable) == (False, True)
+
+
+def test_without_any_answer_the_relay_goes_before_who_has_been_silent_for_long() -> None:
+    table, heartbeat = CandidateTable(), Heartbeat()
+    old, young = (table.add(path, Kind.TOLD, 0.0) for path in (SECOND, THIRD))
+    assert old is not None and young is not None
+    old.answer(1.0, 0.01)
+    young.answer(8.0, 0.01)
+    heartbeat.beat(10.0)
+    heartbeat.beat(10.15)
+    drop_silent(heartbeat, table, 10.3)
+    assert old.usable and young.usable
+    table.add(RELAY, Kind.RELAY, 10.0)
+    drop_silent(heartbeat, table, 10.3)
+    assert (old.usable, young.usable) == (False, True)
