@@ -177,6 +177,9 @@ class Carriers(Part):
             if (peer := self.core.peers.get(fingerprint)) is not None:
                 peer.keep("carrier", wanted=fingerprint in carriers)
         self._kept = carriers - planets.leaving.keys()
+        planets.draining &= {
+            each for each in planets.draining if planets.is_planet(each)
+        } | carriers
 
     def _volunteers(self, joined: Joined) -> frozenset[bytes]:
         """Members of a network with the right to relay, looked for once in each roster."""

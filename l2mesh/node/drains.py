@@ -1,5 +1,7 @@
 """Planets that are about to stop, or that the world names no more (section 7.7).
 
+Members that carry for us say so, too, when they carry no more (section 7.8).
+
 Nobody is asked there as long as another planet answers. Relays at such a planet are avoided: each
 pair gets one elsewhere (`Spares`), moves to it once that has answered, and the old one runs out.
 """
@@ -32,13 +34,15 @@ class Drains(Part):
     def handlers(self) -> dict[type, Handler]:
         return {Draining: self.receive}
 
-    def receive(self, planet: Peer, message: Draining, now: float) -> None:
-        """A planet begins to drain, or serves again. Only planets are heard."""
-        if not self.planets.is_planet(planet.fingerprint):
+    def receive(self, carrier: Peer, message: Draining, now: float) -> None:
+        """A planet begins to drain, or serves again, or a member carries us no more. Nobody else is
+        heard."""
+        carriers = {leg.carrier for leg in self.relays.legs.values()}
+        if carrier.fingerprint not in carriers and not self.planets.is_planet(carrier.fingerprint):
             self.core.refuse("no_planet")
             return
-        log.info("planet drains: peer=%s %s", planet.fingerprint.hex()[:10], message.draining)
-        self._set(planet.fingerprint, now, draining=message.draining)
+        log.info("carrier drains: peer=%s %s", carrier.fingerprint.hex()[:10], message.draining)
+        self._set(carrier.fingerprint, now, draining=message.draining)
 
     def world_adopted(self, now: float) -> None:
         """Planets that the world names no more are as good as draining."""
@@ -51,14 +55,14 @@ class Drains(Part):
     def peer_removed(self, peer: Peer, now: float) -> None:
         self.planets.draining.discard(peer.fingerprint)
 
-    def _set(self, planet: bytes, now: float, *, draining: bool) -> None:
+    def _set(self, carrier: bytes, now: float, *, draining: bool) -> None:
         if draining:
-            self.planets.draining.add(planet)
+            self.planets.draining.add(carrier)
         else:
-            self.planets.draining.discard(planet)
+            self.planets.draining.discard(carrier)
         for relay, leg in self.relays.legs.items():
             peer = self.core.peers.get(leg.peer)
-            if leg.carrier == planet and peer is not None:
+            if leg.carrier == carrier and peer is not None:
                 peer.paths.avoid_relay(relay, now, avoided=draining)
                 self.core.touch(peer, now)
         for hear in self.planets.on_drained:

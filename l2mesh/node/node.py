@@ -105,11 +105,18 @@ class Node(ReachableFace):
         """Leave a network; StateError if it is not joined."""
         self.networks_part.leave(network, now)
 
+    def withdraw(self, now: float, network: int | None = None) -> bool:
+        """We are about to leave a network, or all: have those go elsewhere whom we carry. Whether
+        there is anybody; then a moment's wait spares them a gap."""
+        return self.carrying.withdraw(now, network)
+
     def set_option(self, network: int, key: str, value: str, now: float) -> None:
         """Change a local choice of a network; ConfigError names what is wrong."""
         joined = self.networks_part.require(network)
-        joined.options = change_option(joined.options, key, value)
+        carried, joined.options = joined.options.carry, change_option(joined.options, key, value)
         self.networks_part.refresh(joined)
+        if carried and not joined.options.carry:
+            self.carrying.withdraw(now, network)
 
     def add_static(self, network: int, vlan: int, mac: bytes, who: str, now: float) -> None:
         """Say where a station is (``statics``); ConfigError or StateError tells why not."""

@@ -59,7 +59,7 @@ class Planets(Part):
     on_adopted: list[Callable[[float], None]] = field(default_factory=list)
     """Hears that the world is another one."""
     draining: set[bytes] = field(default_factory=set)
-    """Planets that are about to stop; see `Drains`."""
+    """Planets that are about to stop, and members that are about to carry no more; see `Drains`."""
     on_drained: list[Callable[[float], None]] = field(default_factory=list)
     """Hears that `draining` has changed."""
     leaving: dict[bytes, float] = field(default_factory=dict)

@@ -192,6 +192,7 @@ async def join(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
 async def leave(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
     """Leaves a network; its device vanishes."""
     network = _joined(daemon, arguments).id
+    await daemon.withdraw(network)
     daemon.devices.forget(network)
     daemon.call(daemon.node.leave, network)
     await daemon.devices.settled()

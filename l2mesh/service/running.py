@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from l2mesh.credential.world import World
 from l2mesh.datapath.interface import Endpoint, SetUnderlay
@@ -51,6 +51,9 @@ __all__ = ["NodeOptions", "RunningNode"]
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
+
+DRAIN_S: Final = 2.0
+"""Those for whom a node relays have so long to go elsewhere before it leaves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,7 @@ class RunningNode(abc.ABC):
     async def stop(self) -> None:
         """Tells the peers, takes ports away, lets go of all; also after a failed start."""
         self._is_stopping = True
+        await self.withdraw()
         await self.dialler.close()
         if self._watch is not None:
             self._watch.close()
@@ -170,6 +174,11 @@ class RunningNode(abc.ABC):
         await self.netlink.close()
         self.base.close()
         logger.info("stopped")
+
+    async def withdraw(self, network: int | None = None) -> None:
+        """Has those go elsewhere for whom we relay in a network, or in all, and lets them."""
+        if self.call(partial(self.node.withdraw, network=network)):
+            await asyncio.sleep(DRAIN_S)
 
     def release(self) -> None:
         """Lets go of what `__init__` took; for whoever cannot go on before `start`."""

@@ -1,5 +1,10 @@
 """Members that relay for others: taken where they are better, or where no planet is left."""
 
+from collections.abc import Callable
+
+import pytest
+
+from l2mesh.datapath.drops import DropReason
 from l2mesh.node.node import Node
 from l2mesh.node.peer import Peer
 from l2mesh.node.views import Relayer
@@ -13,6 +18,7 @@ from tests.simulator.traffic import Pings, first_answer
 FAR = 0.060
 """Seconds to the planet, so that a member nearby is clearly better."""
 NEAR = 0.008
+End = Callable[[NodeHost, int], None]
 
 
 def relayed(sim: Simulation, *, planet_s: float = FAR, relay: bool = True) -> tuple[Pings, Pings]:
@@ -122,15 +128,56 @@ def test_without_the_right_nobody_carries(sim: Simulation) -> None:
     assert not any(ids(sim, node) for node in sim.nodes)
 
 
+def decline(carrier: NodeHost, network: int) -> None:
+    carrier.call(lambda node, now: node.set_option(network, "carry", "false", now))
+
+
+def leave(carrier: NodeHost, network: int) -> None:
+    """As the daemon does, which waits a moment."""
+    assert carrier.call(lambda node, now: node.withdraw(now, network))
+    later(carrier, lambda node, now: node.leave(network, now))
+
+
+def stop(carrier: NodeHost, network: int) -> None:
+    """The same."""
+    assert carrier.call(lambda node, now: node.withdraw(now))
+    later(carrier, lambda node, now: node.close(now))
+    carrier.schedule.after(2.0, carrier.crash)
+
+
+def later(carrier: NodeHost, do: Callable[[Node, float], None]) -> None:
+    carrier.schedule.after(2.0, lambda: carrier.call(do))
+
+
 @seeds(1)
-def test_an_operator_may_decline(sim: Simulation) -> None:
-    there, _ = relayed(sim)
-    sim.run_until_slow(lambda: is_by(sim, sim.nodes[2]), 20)
-    sim.nodes[2].call(lambda node, now: node.set_option(there.network, "carry", "false", now))
-    sim.run_until_slow(lambda: vias(sim) == [sim.planets[0].address] * 2, 5)
-    assert sim.nodes[2].core.carrying.relays == 0
-    sim.run(20)
+@pytest.mark.parametrize("end", [decline, leave, stop])
+def test_nothing_is_lost_when_a_carrier_withdraws(sim: Simulation, end: End) -> None:
+    there, back = relayed(sim)
+    carrier = sim.nodes[2]
+    sim.run_until_slow(lambda: is_by(sim, carrier), 20)
+    sim.run(2)
+    there.interval_s = back.interval_s = 0.005
+    since = sim.now
+    end(carrier, there.network)
+    sim.run_until_slow(lambda: vias(sim) == [sim.planets[0].address] * 2, 1)
+    sim.run(15)
     assert vias(sim) == [sim.planets[0].address] * 2
+    assert not any(ids(sim, node) for node in sim.nodes[:2])
+    if carrier.machine is not None:
+        assert carrier.core.carrying.relays == 0
+    for pings in (there, back):
+        assert [at for at in pings.lost if at > since] == []
+
+
+@seeds(1)
+def test_who_withdrew_may_carry_again(sim: Simulation) -> None:
+    there, _ = relayed(sim)
+    carrier = sim.nodes[2]
+    sim.run_until_slow(lambda: is_by(sim, carrier), 20)
+    decline(carrier, there.network)
+    sim.run_until_slow(lambda: not ids(sim, sim.nodes[0]), 15)
+    carrier.call(lambda node, now: node.set_option(there.network, "carry", "true", now))
+    sim.run_until_slow(lambda: is_by(sim, carrier), 90)
 
 
 @seeds(1)
@@ -210,3 +257,39 @@ def test_newcomers_meet_by_a_member_when_no_planet_is_left(sim: Simulation) -> N
     pings = Pings(one, other, network, 0.5).start()
     sim.run_until(lambda: pings.has_answer, 30)
     assert vias(sim)[0] == address(carrier)
+
+
+def family(one: NodeHost, other: NodeHost) -> bool:
+    """Whether a node reaches another by IPv6."""
+    path = one.core.core.peers[other.fingerprint].paths.active
+    assert path is not None and not path.relay
+    return ":" in path.endpoint.host
+
+
+@seeds(2)
+def test_members_of_two_families_are_carried_whichever_each_end_prefers(sim: Simulation) -> None:
+    """Carrier and client may each find another family better: both answer all the while."""
+    sim.add_planet().attach(sim.public_address(6), sim.internet.public)
+    sim.add_controller()
+    for _ in range(9):
+        line = Line(latency_s=0.01, jitter_s=0.02)
+        node = sim.add_unplugged_node()
+        for version in (4, 6):
+            node.attach(sim.public_address(version), sim.internet.public, line)
+    *clients, carrier = sim.nodes
+    halves = clients[::2], clients[1::2]
+    for one, other in zip(*halves, strict=True):
+        sim.internet.cut(one.name, other.name)
+    sim.start()
+    network = sim.network_of(sim.nodes)
+    sim.controllers[0].set_member(network, carrier, relay="true")
+    for client in clients:
+        first_answer(client, carrier, network)
+    sim.run(5)
+    assert any(family(client, carrier) != family(carrier, client) for client in clients)
+    sim.planets[0].crash()
+    sim.run(35)
+    pings = [Pings(*ends, network, 0.5).start() for ends in zip(*halves, strict=True)]
+    sim.run_until(lambda: all(ping.has_answer for ping in pings), 5.0)
+    assert carrier.core.carrying.relays == len(pings)
+    assert carrier.engine.drops().get(DropReason.UNKNOWN_RELAY, 0) == 0

@@ -122,6 +122,7 @@ class FakeDaemon:
         self.names: dict[int, str] = {}
         self.problems: dict[int, str] = {}
         self.forgotten: list[int] = []
+        self.withdrawn: list[int] = []
         self.identity = SimpleNamespace(fingerprint=bytes(32))
         self.address = bytes.fromhex("89e92ceee5")
         self.uplinks = UplinkTable()
@@ -148,6 +149,10 @@ class FakeDaemon:
 
     async def settled(self) -> None:
         pass
+
+    async def withdraw(self, network: int) -> None:
+        assert self.forgotten == []  # while the device is still there
+        self.withdrawn.append(network)
 
     async def network_changed(self) -> None:
         """The next change that the test has prepared; none comes after those."""
@@ -344,10 +349,12 @@ async def test_impossible_device_name_is_refused_before_anything_is_stored(
 
 
 @pytest.mark.asyncio
-async def test_leave_forgets_the_bridge(daemon: FakeDaemon) -> None:
+async def test_leave_lets_those_go_whom_we_carry_and_forgets_the_bridge(
+    daemon: FakeDaemon,
+) -> None:
     daemon.node.views = [VIEW]
     assert (await daemon.ask("leave", network=ID))["id"] == ID
-    assert daemon.forgotten == [NETWORK]
+    assert daemon.withdrawn == daemon.forgotten == [NETWORK]
 
 
 @pytest.mark.asyncio
