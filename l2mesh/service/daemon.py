@@ -39,7 +39,7 @@ class Daemon(RunningNode):
         self.devices = Devices(
             self.netlink,
             self.driver,
-            Masters(self.state),
+            Masters(self.state, self.base.writer),
             self._device_changed,
             offloads=self.base.offloads,
             queues=self.base.carrier.workers,

@@ -10,7 +10,9 @@ import json
 from typing import Final
 
 from l2mesh.errors import ConfigError
+from l2mesh.node.effects import Persist
 from l2mesh.service.state import StateDirectory
+from l2mesh.service.statewriter import StateWriter
 
 __all__ = ["MASTERS_FILE", "Masters"]
 
@@ -20,8 +22,8 @@ MASTERS_FILE: Final = "bridges.json"
 class Masters:
     """Network -> name of the bridge. Reads the file once; ConfigError if that is damaged."""
 
-    def __init__(self, state: StateDirectory) -> None:
-        self._state = state
+    def __init__(self, state: StateDirectory, writer: StateWriter) -> None:
+        self._writer = writer
         data = state.read(MASTERS_FILE)
         self._names = {} if data is None else _parse(data, f"{state.path / MASTERS_FILE}")
 
@@ -30,7 +32,7 @@ class Masters:
         return self._names.get(network)
 
     def set(self, network: int, master: str | None) -> None:
-        """Remembers the bridge; None forgets it. Writes only what changes."""
+        """Remembers the bridge; None forgets it. Has only written what changes, and never waits."""
         if self._names.get(network) == master:
             return
         if master is None:
@@ -38,7 +40,7 @@ class Masters:
         else:
             self._names[network] = master
         table = {f"{network:016x}": name for network, name in sorted(self._names.items())}
-        self._state.write(MASTERS_FILE, json.dumps(table, indent=1).encode())
+        self._writer.put(Persist(MASTERS_FILE, json.dumps(table, indent=1).encode()))
 
 
 def _parse(data: bytes, shown: str) -> dict[int, str]:

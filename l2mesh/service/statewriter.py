@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Lock
 
 from l2mesh.errors import ConfigError
@@ -38,7 +40,12 @@ class StateWriter:
             is_new = effect.name not in self._waiting
             self._waiting[effect.name] = effect.data
         if is_new:
-            self._thread.submit(self._write, effect.name)
+            self.submit(partial(self._write, effect.name))
+
+    def submit(self, write: Callable[[], None]) -> None:
+        """Has something else written in its turn, on the thread; never waits. ``write`` raises
+        ConfigError or OSError where it fails. Its caller bounds how much may wait."""
+        self._thread.submit(self._try, write)
 
     async def settled(self) -> None:
         """Waits until all that was put so far has been written, or has failed."""
@@ -55,11 +62,14 @@ class StateWriter:
     def _write(self, name: str) -> None:
         with self._lock:
             data = self._waiting.pop(name)
+        if data is None:
+            self._state.delete(name)
+        else:
+            self._state.write(name, data)
+
+    def _try(self, write: Callable[[], None]) -> None:
         try:
-            if data is None:
-                self._state.delete(name)
-            else:
-                self._state.write(name, data)
+            write()
         except (ConfigError, OSError) as error:
             self._problem = f"the state is not kept: {error}"
             logger.warning("%s", self._problem)

@@ -7,6 +7,8 @@
 A kill in the middle of a write leaves a short last row, which is cut off at the next start; a row
 whose check is wrong is left out. When more than half of the rows are out of use the file is
 written anew.
+
+Rows are written beside the event loop: while a disk is slow the planet relays on.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ import logging
 import os
 from collections.abc import Iterable
 from hashlib import blake2b
+from threading import Lock
 from typing import Final
 
-from l2mesh.errors import ConfigError
 from l2mesh.service.state import StateDirectory
+from l2mesh.service.statewriter import StateWriter
 from planet.directory import MAX_ADDRESSES, FirstClaim
 
 __all__ = ["ClaimsFile"]
@@ -30,15 +33,20 @@ _ADDRESS_BYTES: Final = 5
 _BODY_BYTES: Final = 133
 _CHECK_BYTES: Final = 3
 _ROW_BYTES: Final = _BODY_BYTES + _CHECK_BYTES
+_MAX_WAITING_BYTES: Final = 65_536 * _ROW_BYTES
+"""Rows beyond these, behind a disk that hangs, are not kept."""
 
 
 class ClaimsFile:
-    """The rows on disk. Appending is one write; nothing is synced, since a lost row comes again."""
+    """The rows on disk. Nothing is synced, since a lost row comes again."""
 
-    def __init__(self, state: StateDirectory) -> None:
+    def __init__(self, state: StateDirectory, writer: StateWriter) -> None:
         self._state = state
+        self._writer = writer
         self._path = state.path / NAME
-        self._fd: int | None = None
+        self._lock = Lock()
+        self._waiting = bytearray()
+        """Guarded by the lock, which is held for no longer than it takes to look."""
 
     def read(self) -> list[FirstClaim]:
         """All good rows, oldest first; ConfigError when the file cannot be read."""
@@ -61,21 +69,26 @@ class ClaimsFile:
         return kept
 
     def append(self, claims: Iterable[FirstClaim]) -> None:
-        """Adds rows; ConfigError when the disk does not take them."""
-        data = b"".join(_encode(claim) for claim in claims)
-        try:
-            if self._fd is None:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._fd = os.open(self._path, flags, 0o600)
-            os.write(self._fd, data)
-        except OSError as error:
-            raise ConfigError(f"cannot write {self._path}: {error.strerror}") from error
+        """Has rows added soon; never waits."""
+        rows = b"".join(_encode(claim) for claim in claims)
+        with self._lock:
+            is_first = not self._waiting
+            if len(self._waiting) + len(rows) <= _MAX_WAITING_BYTES:
+                self._waiting += rows
+        if is_first:
+            self._writer.submit(self._write)
 
-    def close(self) -> None:
-        """May be called twice."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+    def _write(self) -> None:
+        with self._lock:
+            rows, self._waiting = self._waiting, bytearray()
+        with open(self._path, "ab", opener=_open) as file:
+            whole = file.tell() // _ROW_BYTES * _ROW_BYTES
+            os.ftruncate(file.fileno(), whole)  # a full disk has cut off the last row
+            file.write(rows)
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def _encode(claim: FirstClaim) -> bytes:

@@ -69,7 +69,7 @@ class Daemon:
             self.broken = self.base.broken
             held = own_world(self.base.state, self.identity, self.base.crypto)
             world = held or self._make_world(options)
-            self.claims = ClaimsFile(self.base.state)
+            self.claims = ClaimsFile(self.base.state, self.base.writer)
             settings = self.base.settings(role=Role.PLANET, watch=False)
             self.core = PlanetCore(settings, self.claims.read())
             self._first_world = world
@@ -114,7 +114,6 @@ class Daemon:
         self.core.close(self.clock())
         self.driver.pump()
         self.driver.close()
-        self.claims.close()
         self.base.close()
         logger.info("stopped")
 

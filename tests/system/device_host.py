@@ -19,6 +19,7 @@ from l2mesh.service.devices import Devices
 from l2mesh.service.masters import Masters
 from l2mesh.service.netlink import LinkWatch, Netlink
 from l2mesh.service.state import StateDirectory
+from l2mesh.service.statewriter import StateWriter
 
 
 class Ports:
@@ -52,7 +53,7 @@ def frame_of(ports: Ports) -> str:
 
 async def serve(state: StateDirectory) -> None:
     ports, netlink = Ports(), Netlink()
-    devices = Devices(netlink, ports, Masters(state), lambda network: None)
+    devices = Devices(netlink, ports, Masters(state, StateWriter(state)), lambda network: None)
     worker = asyncio.create_task(devices.run())
     watch = LinkWatch(devices.look)
     loop = asyncio.get_running_loop()

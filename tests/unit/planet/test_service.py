@@ -13,13 +13,17 @@ from l2mesh.cli.client import request
 from l2mesh.crypto import SodiumCrypto
 from l2mesh.errors import ConfigError
 from l2mesh.identity import Identity
+from l2mesh.node.effects import Persist
 from l2mesh.runtime.carrier import SLOW_ENGINE
 from l2mesh.runtime.underlay import Listen
 from l2mesh.service.state import StateDirectory
+from l2mesh.service.statewriter import StateWriter
 from planet.directory import FirstClaim
 from planet.main import main
+from planet.service import claims
 from planet.service.claims import ClaimsFile
 from planet.service.daemon import SOCKET, Daemon, Options
+from tests.slowdisk import SlowDisk
 
 CRYPTO = SodiumCrypto()
 KEYS = [(44, 13, "-"), (6675, 2, "--")]
@@ -39,37 +43,82 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return status, output.out, output.err
 
 
-def test_claims_outlive_a_restart(state: Path) -> None:
-    file = ClaimsFile(StateDirectory(state))
-    assert file.read() == []
-    file.append(CLAIMS[:2])
-    file.append(CLAIMS[2:])
-    file.close()
-    assert ClaimsFile(StateDirectory(state)).read() == CLAIMS
-    assert (state / "directory").stat().st_mode & 0o777 == 0o600
+@pytest.fixture
+def disk(state: Path) -> SlowDisk:
+    return SlowDisk(state)
+
+
+def append(disk: StateDirectory, claims: list[FirstClaim]) -> None:
+    """One run of a planet, which writes these."""
+    writer = StateWriter(disk)
+    ClaimsFile(disk, writer).append(claims)
+    writer.close()
+    assert writer.problem() == ""
+
+
+def read(disk: StateDirectory) -> list[FirstClaim]:
+    return ClaimsFile(disk, StateWriter(disk)).read()
+
+
+def test_claims_outlive_a_restart(disk: StateDirectory) -> None:
+    assert read(disk) == []
+    append(disk, CLAIMS[:2])
+    append(disk, CLAIMS[2:])
+    assert read(disk) == CLAIMS
+    assert (disk.path / "directory").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_slow_disk_holds_nobody_up(disk: SlowDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows wait for the thread that hangs in another file, and those beyond the bound are lost."""
+    monkeypatch.setattr(claims, "_MAX_WAITING_BYTES", 3 * 136)
+    disk.gate.clear()
+    disk.began.clear()
+    writer = StateWriter(disk)
+    writer.put(Persist("world", b"held up"))
+    assert disk.began.wait(10)
+    file = ClaimsFile(disk, writer)
+    for claim in CLAIMS:
+        file.append([claim])
+    assert not (disk.path / "directory").exists()
+    disk.gate.set()
+    writer.close()
+    assert read(disk) == CLAIMS[:3]
+
+
+def test_a_disk_that_takes_no_claims_is_named(disk: StateDirectory) -> None:
+    (disk.path / "directory").mkdir()
+    writer = StateWriter(disk)
+    ClaimsFile(disk, writer).append(CLAIMS)
+    writer.close()
+    assert "Is a directory" in writer.problem()
 
 
 @pytest.mark.parametrize("cut", [1, 5, 135])
-def test_row_cut_off_by_a_kill_costs_only_itself(state: Path, cut: int) -> None:
-    file = ClaimsFile(StateDirectory(state))
-    file.append(CLAIMS)
-    file.close()
-    path = state / "directory"
+def test_row_cut_off_by_a_kill_costs_only_itself(disk: StateDirectory, cut: int) -> None:
+    append(disk, CLAIMS)
+    path = disk.path / "directory"
     path.write_bytes(path.read_bytes()[:-cut])
-    assert file.read() == CLAIMS[:3]
-    file.append(CLAIMS[3:])
-    file.close()
-    assert file.read() == CLAIMS
+    assert read(disk) == CLAIMS[:3]
+    append(disk, CLAIMS[3:])
+    assert read(disk) == CLAIMS
 
 
-def test_damaged_row_is_left_out(state: Path) -> None:
-    file = ClaimsFile(StateDirectory(state))
-    file.append(CLAIMS)
-    file.close()
-    data = bytearray((state / "directory").read_bytes())
+def test_row_cut_off_by_a_full_disk_costs_only_itself(disk: StateDirectory) -> None:
+    """The planet runs on, and what comes later stands where rows stand."""
+    append(disk, CLAIMS[:2])
+    path = disk.path / "directory"
+    path.write_bytes(path.read_bytes()[:-5])
+    append(disk, CLAIMS[2:])
+    assert read(disk) == [CLAIMS[0], *CLAIMS[2:]]
+
+
+def test_damaged_row_is_left_out(disk: StateDirectory) -> None:
+    append(disk, CLAIMS)
+    path = disk.path / "directory"
+    data = bytearray(path.read_bytes())
     data[136 + 20] ^= 1
-    (state / "directory").write_bytes(data)
-    assert file.read() == [CLAIMS[0], *CLAIMS[2:]]
+    path.write_bytes(data)
+    assert read(disk) == [CLAIMS[0], *CLAIMS[2:]]
 
 
 def test_identity_is_made_once(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from l2mesh.errors import ConfigError
 from l2mesh.identity import Identity
 from l2mesh.service.masters import MASTERS_FILE, Masters
 from l2mesh.service.state import StateDirectory
+from l2mesh.service.statewriter import StateWriter
 
 
 @pytest.fixture
@@ -154,12 +155,14 @@ def test_process_that_loses_the_race_takes_the_other_identity(
 
 
 def test_bridges_are_remembered(state: StateDirectory) -> None:
-    masters = Masters(state)
+    writer = StateWriter(state)
+    masters = Masters(state, writer)
     masters.set(7, "br0")
     masters.set(8, "br1")
     masters.set(8, None)
-    again = Masters(state)
+    writer.close()
+    again = Masters(state, writer)
     assert (again.get(7), again.get(8)) == ("br0", None)
     state.write(MASTERS_FILE, b"[]")
     with pytest.raises(ConfigError, match=r"bridges\.json is damaged"):
-        Masters(state)
+        Masters(state, writer)

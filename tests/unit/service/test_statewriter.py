@@ -1,39 +1,12 @@
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
 
-from l2mesh.errors import ConfigError
 from l2mesh.node.effects import Persist
-from l2mesh.service.state import StateDirectory
 from l2mesh.service.statewriter import StateWriter
-
-
-class SlowDisk(StateDirectory):
-    """A state directory whose writes wait until a test lets them."""
-
-    def __init__(self, path: Path) -> None:
-        self.gate = threading.Event()
-        self.gate.set()
-        self.began = threading.Event()
-        self.done: list[tuple[str, bytes | None]] = []
-        self.fails = False
-        super().__init__(path)
-
-    def write(self, name: str, data: bytes) -> None:
-        self.began.set()
-        self.gate.wait()
-        if self.fails:
-            raise ConfigError(f"cannot write {name}: No space left on device")
-        super().write(name, data)
-        self.done.append((name, data))
-
-    def delete(self, name: str) -> None:
-        self.gate.wait()
-        super().delete(name)
-        self.done.append((name, None))
+from tests.slowdisk import SlowDisk
 
 
 @pytest.fixture
@@ -102,3 +75,18 @@ async def test_a_disk_that_is_full_is_named_until_it_is_not(disk: SlowDisk) -> N
     await writer.settled()
     assert writer.problem() == "" and disk.read("peers") == b"again"
     writer.close()
+
+
+def test_other_writes_have_their_turn_and_their_failures_are_named(disk: SlowDisk) -> None:
+    seen: list[list[tuple[str, bytes | None]]] = []
+
+    def fail() -> None:
+        seen.append(list(disk.done))
+        raise OSError(28, "No space left on device")
+
+    writer = StateWriter(disk)
+    writer.put(Persist("peers", b"one"))
+    writer.submit(fail)
+    writer.close()
+    assert seen == [[("peers", b"one")]]
+    assert "No space left on device" in writer.problem()
