@@ -57,6 +57,8 @@ class Findings:
     """Whether a router leads a port of its own to ours."""
     lacks_ipv4: bool = False
     """Whether the host has IPv6 alone, and no NAT64."""
+    filtered: tuple[str, ...] = ()
+    """Uplinks by which the kernel lets nothing in, since its routes choose another one."""
 
 
 def has_family(findings: Findings, version: int) -> bool:
@@ -80,6 +82,11 @@ def advise(findings: Findings) -> tuple[str, ...]:
     unreachable = _unreachable(findings)
     found = [unreachable] if unreachable else []
     found += [*_planets(findings), *_nat(findings)]
+    found += [
+        f"{device}: the kernel drops what comes in by this uplink (rp_filter is 1, strict), so it"
+        f" is never used: sysctl net.ipv4.conf.{device}.rp_filter=2"
+        for device in findings.filtered
+    ]
     if not findings.is_direct_allowed:
         found.append("l2meshd runs with --relay-only: no direct path is used or offered")
     return tuple(found)

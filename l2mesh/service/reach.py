@@ -17,6 +17,7 @@ from l2mesh.runtime.dial import tcp_state
 from l2mesh.service.api import ApiError
 from l2mesh.service.nat64 import Nat64Status
 from l2mesh.service.portmap.mapper import PortMapper
+from l2mesh.service.reversepath import strict_uplinks
 from l2mesh.wire.endpoint import format_endpoint
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ async def _find_out(daemon: Daemon) -> Findings:
         is_direct_allowed=daemon.node.core.direct,
         lacks_ipv4=daemon.nat64.status.is_needed and daemon.node.core.nat64 is None,
         has_port=daemon.mapper is not None and daemon.mapper.status.outside is not None,
+        filtered=strict_uplinks(daemon.uplinks),
     )
 
 

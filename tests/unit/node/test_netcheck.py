@@ -79,6 +79,7 @@ def test_nothing_to_advise_when_all_is_well() -> None:
         (findings(reach(1), reach(2, Endpoint(PUBLIC.host, 5))), "symmetric NAT"),
         (findings(has_world=False), "no world"),
         (findings(reach(1), reach(2), is_direct_allowed=False), "--relay-only"),
+        (findings(reach(1), reach(2), filtered=("wwan0",)), "net.ipv4.conf.wwan0.rp_filter=2"),
         (
             findings(
                 reach(1), reach(2, OWN6, endpoint=Endpoint("2001:db8::1", 9993)), local=(OWN, OWN6)

@@ -1,10 +1,12 @@
 """Which interfaces are uplinks, and which of them the host itself chooses."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from l2mesh.service.netlink import _matters
+from l2mesh.service.reversepath import strict_uplinks
 from l2mesh.service.uplinks import Uplink, UplinkTable, default_routes
 
 RUNNING = 0x41
@@ -90,6 +92,24 @@ def test_routes_change_places_without_an_uplink_being_lost() -> None:
     table.update((uplink(1), uplink(2)))
     table.update((uplink(2), uplink(1)))
     assert table.named == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "there", "strict"),
+    [(0, 0, False), (0, 1, True), (1, 0, True), (1, 1, True), (2, 1, False), (1, 2, False)],
+)
+def test_of_two_filters_the_larger_number_counts(
+    tmp_path: Path,
+    everywhere: int,
+    there: int,
+    strict: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    for name, value in (("all", everywhere), ("eth2", there), ("eth1", 1), ("eth3", 1)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rp_filter").write_text(f"{value}\n")
+    table = UplinkTable()
+    table.update((uplink(1), uplink(2), uplink(3, up=False), uplink(4)))
+    assert strict_uplinks(table, tmp_path) == (("eth2",) if strict else ())
 
 
 def message(kind: int, body: bytes = bytes(12)) -> bytes:
