@@ -2,13 +2,23 @@
 
 import pytest
 
+from l2mesh.datapath.interface import Endpoint
 from l2mesh.node import carrying
 from l2mesh.node.peer import Peer
-from l2mesh.wire.message import RelayFailed, RelayFailure, RelayOffer, RelayReady, RelayRequest
+from l2mesh.wire.datagram import DatagramType
+from l2mesh.wire.message import (
+    Draining,
+    RelayFailed,
+    RelayFailure,
+    RelayOffer,
+    RelayReady,
+    RelayRequest,
+)
+from tests.simulator.internet import Packet
 from tests.simulator.node import NodeHost
 from tests.simulator.seeds import seeds
 from tests.simulator.simulation import Simulation
-from tests.simulator.traffic import first_answer
+from tests.simulator.traffic import Pings, first_answer
 
 
 def meet(sim: Simulation, network: int, carrier: NodeHost, *others: NodeHost) -> None:
@@ -128,3 +138,51 @@ def test_a_carrier_cannot_bring_anybody_else(sim: Simulation) -> None:
     one.call(lambda node, now: node.relays.receive_offer(at_one, RelayOffer(8, public), now))
     assert one.core.core.refused["no_carrier"] == 2
     assert not {7, 8} & one.core.relays.legs.keys()
+
+
+@seeds(1)
+def test_who_carries_nothing_drains_nothing(sim: Simulation) -> None:
+    """DRAINING speaks for relays of the speaker alone: the planets' are used as before."""
+    one, other, carrier, _ = carried(sim)
+    at_one = carrier.core.core.peers[one.fingerprint]
+    drain = Draining(draining=True)
+    carrier.call(lambda node, now: node.core.send(at_one, drain, now))
+    sim.run(1)
+    assert one.core.core.refused["no_planet"] == 1
+    assert not one.core.planets.draining
+    assert ask(sim, one, carrier, other) == "ready"
+    carrier.call(lambda node, now: node.withdraw(now))
+    sim.run(1)
+    assert one.core.planets.draining == {carrier.fingerprint}
+    states = {view.state for view in one.core.planet_views()}
+    assert states == {"up"}
+
+
+@seeds(1)
+def test_a_carrier_forwards_to_no_endpoint_that_has_not_answered(sim: Simulation) -> None:
+    """Somebody on the way sends what a client says to the carrier on from a bystander's address,
+    and is first each time: what comes for the client does not go there."""
+    one, other, carrier, network = carried(sim)
+    spoofed, got, passed = Endpoint(sim.public_address(), 9993), [], []
+    sim.internet.cut(one.name, other.name)
+    assert ask(sim, one, carrier, other) == "ready"
+    for planet in sim.planets:
+        planet.crash()
+    pings = Pings(other, one, network, 0.5).start()
+    sim.run_until(lambda: pings.has_answer, 10)
+    before = carrier.engine.counters()["relayed_packets"]
+
+    def pass_on(packet: Packet) -> None:
+        if packet.destination == spoofed:
+            got.append(packet.data)
+        elif packet.sender == one.name and packet.destination.host == carrier.endpoints[0].host:
+            passed.append(packet.data)
+            sim.schedule.after(0.0, lambda: carrier.receive(packet.data, spoofed))
+
+    sim.internet.taps.append(pass_on)
+    sim.run(60)
+    assert carrier.engine.counters()["relayed_packets"] > before
+    assert got, "nobody was asked"
+    assert not any(data[0] == DatagramType.RELAY for data in got)
+    said = [data for data in passed if data[0] != DatagramType.RELAY]
+    assert len(got) <= len(said) + 60  # an answer to each PROBE at most, and eight PROBEs in 10 s
