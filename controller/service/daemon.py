@@ -23,7 +23,7 @@ from l2mesh.datapath.interface import Endpoint
 from l2mesh.identity import address_of
 from l2mesh.node.effects import CloseStream, Effect, OpenStream, Persist
 from l2mesh.runtime.driver import Driver
-from l2mesh.runtime.streams.client import Dialler
+from l2mesh.runtime.streams.dialler import Dialler
 from l2mesh.runtime.streams.proxy import Proxy
 from l2mesh.runtime.underlay import Listen
 from l2mesh.service.addresses import source_towards

@@ -33,7 +33,7 @@ from l2mesh.node.effects import (
 from l2mesh.node.node import Node
 from l2mesh.path.nat64 import Nat64
 from l2mesh.runtime.driver import Driver
-from l2mesh.runtime.streams.client import Dialler
+from l2mesh.runtime.streams.dialler import Dialler
 from l2mesh.runtime.streams.proxy import Proxy
 from l2mesh.service.addresses import local_addresses, source_towards, to_endpoints
 from l2mesh.service.foundation import DaemonOptions, Foundation, relay_bounds

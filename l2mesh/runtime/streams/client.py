@@ -1,4 +1,4 @@
-"""Dialling planets over TLS, at their own port and at that of HTTPS, through a proxy or not."""
+"""Opening a stream to a planet: TLS, at its own port and at that of HTTPS, by a proxy or not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake
 
 from l2mesh.datapath.interface import Endpoint
-from l2mesh.node.effects import CloseStream, OpenStream
 from l2mesh.runtime.dial import dial
 from l2mesh.runtime.streams import proxy as proxies
 from l2mesh.runtime.streams.link import SETTINGS, Link
@@ -20,7 +19,7 @@ from l2mesh.runtime.streams.proxy import Proxy, ProxyError
 from l2mesh.runtime.streams.registry import Streams
 from l2mesh.wire.endpoint import format_endpoint
 
-__all__ = ["PATH", "Dialler"]
+__all__ = ["PATH", "open_link"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,94 +30,43 @@ MAX_TARGETS: Final = 8
 """Endpoints tried for one planet in a row."""
 _FAILURES: Final = (OSError, TimeoutError, InvalidHandshake, ProxyError)
 
-Told = Callable[[bytes, Endpoint | None], None]
 
+async def open_link(
+    endpoints: tuple[Endpoint, ...],
+    streams: Streams,
+    proxy: Proxy | None,
+    on_failure: Callable[[Exception], None],
+) -> Link | None:
+    """A stream to the first of a planet's endpoints that takes one, None where none does.
 
-class Dialler:
-    """Opens and closes streams as the core wants it; one for each planet at most.
-
-    `on_change` hears (planet's fingerprint, its stream), the stream None when there is none or no
-    more.
+    `on_failure` hears why each other one did not.
     """
-
-    def __init__(self, streams: Streams, on_change: Told, *, proxy: Proxy | None = None) -> None:
-        self._streams = streams
-        self._on_change = on_change
-        self._proxy = proxy
-        self._complaint = ""
-        self._tasks: dict[bytes, asyncio.Task[None]] = {}
-        self._planets: dict[Endpoint, bytes] = {}
-
-    def carry_out(self, effect: OpenStream | CloseStream) -> None:
-        """What the core wants."""
-        if isinstance(effect, OpenStream):
-            if effect.planet not in self._tasks:
-                task = asyncio.create_task(self._keep(effect), name="stream to a planet")
-                self._tasks[effect.planet] = task
-        elif (planet := self._planets.get(effect.endpoint)) is not None:
-            self._tasks[planet].cancel()
-
-    async def close(self) -> None:
-        """Ends all streams."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _keep(self, effect: OpenStream) -> None:
-        """One stream from being dialled to its end."""
+    targets = dict.fromkeys(
+        Endpoint(endpoint.host, port)
+        for endpoint in endpoints
+        for port in (endpoint.port, HTTPS_PORT)
+    )
+    for target in list(targets)[:MAX_TARGETS]:
         try:
-            connection = await self._dial(effect.endpoints)
-            if connection is not None:
-                await self._carry(connection, effect.planet)
-        finally:
-            del self._tasks[effect.planet]
-            self._on_change(effect.planet, None)
-
-    async def _carry(self, connection: ClientConnection, planet: bytes) -> None:
-        link = Link(connection, self._streams)
-        self._planets[link.endpoint] = planet
-        try:
-            self._on_change(planet, link.endpoint)
-            await link.run()
-        finally:
-            del self._planets[link.endpoint]
-
-    async def _dial(self, endpoints: tuple[Endpoint, ...]) -> ClientConnection | None:
-        targets = dict.fromkeys(
-            Endpoint(endpoint.host, port)
-            for endpoint in endpoints
-            for port in (endpoint.port, HTTPS_PORT)
-        )
-        for target in list(targets)[:MAX_TARGETS]:
-            try:
-                async with asyncio.timeout(DIAL_S):
-                    connection = await self._connect(target)
-            except _FAILURES as error:
-                logger.debug("no stream to %s: %s", format_endpoint(target), error)
-                self._complain(error)
-            else:
-                logger.info("stream to %s is open", format_endpoint(target))
-                return connection
-        return None
-
-    async def _connect(self, target: Endpoint) -> ClientConnection:
-        if self._proxy is None:
-            sock = await dial(target)
+            async with asyncio.timeout(DIAL_S):
+                connection = await _connect(target, proxy)
+        except _FAILURES as error:
+            logger.debug("no stream to %s: %s", format_endpoint(target), error)
+            on_failure(error)
         else:
-            sock = await proxies.connect(self._proxy, target)
-        url = f"wss://{format_endpoint(target)}{PATH}"
-        try:
-            return await connect(url, sock=sock, ssl=_context(), proxy=None, **SETTINGS)
-        except BaseException:
-            sock.close()
-            raise
+            logger.info("stream to %s is open", format_endpoint(target))
+            return Link(connection, streams)
+    return None
 
-    def _complain(self, error: Exception) -> None:
-        """Say once what the operator has to see to."""
-        if isinstance(error, ProxyError) and str(error) != self._complaint:
-            self._complaint = str(error)
-            logger.warning("no way out: %s%s", error, f"; {error.hint}" if error.hint else "")
+
+async def _connect(target: Endpoint, proxy: Proxy | None) -> ClientConnection:
+    sock = await (dial(target) if proxy is None else proxies.connect(proxy, target))
+    url = f"wss://{format_endpoint(target)}{PATH}"
+    try:
+        return await connect(url, sock=sock, ssl=_context(), proxy=None, **SETTINGS)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _context() -> ssl.SSLContext:

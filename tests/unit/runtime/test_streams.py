@@ -18,7 +18,7 @@ from l2mesh.errors import ConfigError
 from l2mesh.node.effects import CloseStream, OpenStream
 from l2mesh.path.candidate import acceptable
 from l2mesh.runtime.streams import link, server
-from l2mesh.runtime.streams.client import Dialler
+from l2mesh.runtime.streams.dialler import Dialler
 from l2mesh.runtime.streams.door import SideDoor
 from l2mesh.runtime.streams.proxy import Proxy
 from l2mesh.runtime.streams.registry import Streams
