@@ -39,7 +39,8 @@ FIRST_S: Final = 1.0
 AGAIN_S: Final = (60.0, 120.0, 300.0, 600.0)
 """Between calls; after these none is made until something changes."""
 LOOK_S: Final = 10.0
-"""Before a call that nobody needs now is thought of again."""
+"""Before a call that nobody needs now is thought of again. The first one does not wait so long: the
+frame for which two peers met is need enough."""
 HEARD_S: Final = 20.0
 """Between two CALLs of a peer that are heeded."""
 JUST_S: Final = 5.0
