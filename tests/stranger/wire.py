@@ -13,7 +13,7 @@ ALLOWED_FLAGS = {CONTROL, FRAG, GROUP, GROUP | FRAG} | {
     a | b | c for a in (0, CONT) for b in (0, CSUM) for c in (0, ELIDED)
 }
 COUNTER_END = 2**32 - 2**16
-WINDOW = 8192
+WINDOW = 32768
 ACK, CHUNK, PROBE, PROBE_REPLY, HELD, CLOSE = range(1, 7)
 SIZES = {
     ACK: (8, 8),

@@ -83,9 +83,9 @@ class Arrivals(Nodes):
         parts, (key, index, cipher) = dice.choice(list(self.keys.items()))
         flags = dice.of(0, 0, 0, 1, 2, 2, 2, 2, 2, 4, 8, 8, 0x0C, 0x10, 0x18, 0x1C, 3, 0x20, 0x40)
         flags = dice.of(flags, flags, flags, 0x22, 0x24) if flags in (2, 0x40) else flags
-        counter = self.counters[parts] + dice.of(1, 1, 1, 1, 1, 70, 70, 0, -1, -40, -8191, -8192)
+        counter = self.counters[parts] + dice.of(1, 1, 1, 1, 1, 70, 70, 0, -1, -40, -32767, -32768)
         if dice.one_in(60):
-            counter += dice.of(8191, 8192, 400, 2**32 - 2**16)
+            counter += dice.of(32767, 32768, 400, 2**32 - 2**16)
         if not 0 <= counter < 2**32:
             return
         self.counters[parts] = max(counter if counter < 2**31 else 0, self.counters[parts])
