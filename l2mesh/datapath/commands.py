@@ -121,11 +121,17 @@ class SetPath:
     """Reach ``peer`` by ``path`` (None: not at all; frames are held).
 
     ``size`` is the largest DATA datagram in bytes that fits, without a RELAY header (section 4).
+
+    With ``spread`` each flow of frames leaves for one of these endpoints instead, directly: that at
+    place ``hash * len(spread) >> 32`` (`l2mesh.datapath.reference.flow`), so that a flow stays
+    where it is as long as its place does. ``size`` fits all of them. The first 16 count, and none
+    where ``path`` is not direct. Control and GROUP go by ``path``.
     """
 
     peer: bytes
     path: Path | None
     size: int = 1472
+    spread: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,7 @@ class SendTwice:
 
     At most ``budget`` bytes, in place of what was asked before; None: no longer. Frames are cut to
     what both paths carry: ``size`` is that of ``path``, as in `SetPath`. Copies leave singly behind
-    the datagrams of their frame; a path that `SetPath` makes the first one is none for copies.
+    the datagrams of their frame, and none by the path by which these left.
     """
 
     peer: bytes

@@ -114,7 +114,7 @@ impl Bench {
         let (ours, theirs) = (mac(us), mac(them));
         let elided = |to: [u8; 6], from: [u8; 6]| [to, from].concat().try_into().ok();
         self.order(Command::SetMember { network, peer, member: member(them) });
-        self.order(Command::SetPath { peer, path, size: 1472 });
+        self.order(Command::SetPath { peer, path, size: 1472, spread: Vec::new() });
         self.order(Command::InstallReceive {
             peer,
             session,

@@ -62,6 +62,7 @@ pub enum Command {
         peer: Fingerprint,
         path: Option<Path>,
         size: i64,
+        spread: Vec<Endpoint>,
     },
     SendTwice {
         peer: Fingerprint,

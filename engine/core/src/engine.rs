@@ -199,7 +199,9 @@ impl Engine {
             Command::RemoveReceive { index } => sender.peers.remove_receive(index),
             Command::RemoveSend { peer, network } => sender.remove(&peer, network, now),
             Command::RemoveSession { peer, session } => sender.peers.remove_session(&peer, session),
-            Command::SetPath { peer, path, size } => sender.set_path(peer, path, size, now, sink),
+            Command::SetPath { peer, path, size, spread } => {
+                sender.set_path(peer, path, size, spread, now, sink);
+            }
             Command::SendTwice { peer, path, size, seconds, budget } => {
                 sender.set_twin(&peer, path, size, seconds, budget, now);
             }

@@ -38,6 +38,7 @@ pub mod endpoint;
 pub mod engine;
 pub mod ethernet;
 pub mod fdb;
+pub mod flow;
 pub mod forward;
 pub mod fragments;
 pub mod group;

@@ -7,7 +7,8 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::aead::{self, KeyMaterial, Transport};
 use crate::command::Elided;
-use crate::endpoint::Path;
+use crate::endpoint::{Endpoint, Path};
+use crate::flow;
 use crate::fragments::Assembly;
 use crate::header::{OVERHEAD, PIECE_HEAD_BYTES, RELAY_HEADER_BYTES};
 use crate::held::Held;
@@ -85,6 +86,8 @@ pub struct Peer {
     pub fingerprint: Fingerprint,
     /// Where datagrams go; `None`: nowhere, frames are held.
     pub path: Option<Path>,
+    /// Where frames go instead, each flow to one of them; empty: all by the path.
+    spread: Box<[Endpoint]>,
     /// Length of the largest frame that fits one datagram of the path.
     pub whole: usize,
     /// Bytes of a frame that a FRAG datagram carries.
@@ -148,8 +151,20 @@ impl Peer {
         }
     }
 
-    /// Another twin or none: frames are cut to what both paths carry.
+    /// By which path a frame leaves.
+    #[must_use]
+    pub fn way(&self, frame: &[u8]) -> Option<Path> {
+        if self.spread.is_empty() {
+            return self.path;
+        }
+        let endpoint = self.spread[flow::way_of(frame, self.spread.len())];
+        Some(Path { endpoint, relay: 0 })
+    }
+
+    /// Another twin or none: frames are cut to what both paths carry. One by which all frames leave
+    /// already is none.
     pub fn set_twin(&mut self, twin: Option<Twin>) {
+        let twin = twin.filter(|twin| !self.spread.is_empty() || Some(twin.path) != self.path);
         self.whole = twin.map_or(self.room, |twin| self.room.min(twin.whole));
         self.piece = self.whole.saturating_sub(PIECE_HEAD_BYTES).max(1);
         self.twin = twin.map(Box::new);
@@ -171,6 +186,8 @@ pub(crate) fn whole_size(path: Option<&Path>, size: i64) -> usize {
     usize::try_from(size).unwrap_or(0).saturating_sub(header + OVERHEAD)
 }
 
+/// Endpoints of `SetPath.spread` that count.
+const MOST_SPREAD: usize = 16;
 const NONE: u32 = u32::MAX;
 const SLOTS: usize = 1 << 16;
 
@@ -374,13 +391,21 @@ impl Peers {
     }
 
     /// Where a peer is reached from now on, and how much fits into a datagram there.
-    pub fn set_path(&mut self, fingerprint: Fingerprint, path: Option<Path>, size: i64) -> PeerId {
+    pub fn set_path(
+        &mut self,
+        fingerprint: Fingerprint,
+        path: Option<Path>,
+        size: i64,
+        mut spread: Vec<Endpoint>,
+    ) -> PeerId {
         let id = self.obtain(fingerprint);
         let peer = &mut self[id];
         peer.path = path;
         peer.room = whole_size(path.as_ref(), size);
-        let twin = peer.twin.take().filter(|twin| Some(twin.path) != path);
-        peer.set_twin(twin.map(|twin| *twin));
+        spread.truncate(if path.is_some_and(|path| path.relay == 0) { MOST_SPREAD } else { 0 });
+        peer.spread = spread.into_boxed_slice();
+        let twin = peer.twin.take().map(|twin| *twin);
+        peer.set_twin(twin);
         id
     }
 

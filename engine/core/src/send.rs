@@ -6,7 +6,7 @@
 use crate::aead::Aead;
 use crate::command::Elided;
 use crate::drops::DropReason;
-use crate::endpoint::Path;
+use crate::endpoint::{Endpoint, Path};
 use crate::ethernet::HEADER_BYTES as ETHERNET_BYTES;
 use crate::group::ASSIGNMENT_BYTES;
 use crate::header::{
@@ -83,7 +83,8 @@ impl Sender {
         }
         let Self { peers, held, journal, scratch, .. } = self;
         let peer = &mut peers[id];
-        let (whole, piece, path, name) = (peer.whole, peer.piece, peer.path, peer.fingerprint);
+        let (whole, piece, path, name) =
+            (peer.whole, peer.piece, peer.way(frame), peer.fingerprint);
         let (Some(path), Some(key)) = (path, peer.send_key(network, sink.lane())) else {
             held.hold(peers, id, network, frame, meta, now, journal);
             return;
@@ -203,7 +204,7 @@ impl Sender {
     ) {
         let Self { peers, held, journal, .. } = self;
         let peer = &mut peers[id];
-        let (whole, path, name) = (peer.whole, peer.path, peer.fingerprint);
+        let (whole, path, name) = (peer.whole, peer.way(frame), peer.fingerprint);
         let (Some(path), Some(key)) = (path, peer.send_key(network, sink.lane())) else {
             let meta = FrameMeta { open_checksum: Some(open), gso: Some(gso) };
             held.hold(peers, id, network, frame, meta, now, journal);
@@ -309,10 +310,11 @@ impl Sender {
         peer: Fingerprint,
         path: Option<Path>,
         size: i64,
+        spread: Vec<Endpoint>,
         now: f64,
         sink: &mut impl Sink,
     ) {
-        let id = self.peers.set_path(peer, path, size);
+        let id = self.peers.set_path(peer, path, size, spread);
         let networks: Vec<u64> = self.peers[id].send.iter().map(|(network, _)| *network).collect();
         for network in networks {
             self.flush(id, network, now, sink);

@@ -101,7 +101,7 @@ impl Sender {
     ) {
         let Some(id) = self.peers.find(peer) else { return };
         let peer = &mut self.peers[id];
-        let twin = path.filter(|path| peer.path != Some(*path)).map(|path| Twin {
+        let twin = path.map(|path| Twin {
             path,
             whole: whole_size(Some(&path), size),
             until: now + seconds,
@@ -126,6 +126,11 @@ impl Sender {
         if now >= twin.until || twin.budget == 0 {
             peer.set_twin(None);
             self.send_frame(id, network, frame, meta, now, sink);
+            return;
+        }
+        if peer.way(frame) == Some(twin.path) {
+            self.send_frame(id, network, frame, meta, now, sink);
+            self.peers[id].twin = Some(twin);
             return;
         }
         let mut kept = std::mem::take(&mut self.kept);

@@ -189,7 +189,7 @@ impl World {
             peer: name,
             member: member(mac, bridge),
         });
-        self.order(Command::SetPath { peer: name, path, size: 1472 });
+        self.order(Command::SetPath { peer: name, path, size: 1472, spread: Vec::new() });
         for network in [0, NETWORK] {
             let (index, material) = (peer.index(network), peer.material());
             let mut elided = [0; 12];
@@ -239,7 +239,8 @@ impl World {
             (14, _) => {
                 let path = Some(Path { endpoint: HOSTILE.endpoint(), relay: 0 });
                 let size = i64::from(input.u16()) - 100;
-                self.order(Command::SetPath { peer: HOSTILE.name(), path, size });
+                let spread = vec![HOSTILE.endpoint(); (size & 3) as usize];
+                self.order(Command::SetPath { peer: HOSTILE.name(), path, size, spread });
             }
             _ => self.engine.end_batch(&mut self.out),
         }

@@ -68,7 +68,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         Command::OpenPort { network: NETWORK, own: member(side), mtu: 9000 },
         Command::SetLimits { network: NETWORK, limits },
         Command::SetMember { network: NETWORK, peer, member: member(theirs) },
-        Command::SetPath { peer, path: Some(Path { endpoint, relay: 0 }), size: bytes },
+        Command::SetPath {
+            peer,
+            path: Some(Path { endpoint, relay: 0 }),
+            size: bytes,
+            spread: Vec::new(),
+        },
         Command::InstallReceive {
             peer,
             session,

@@ -106,7 +106,12 @@ impl Bench {
         for command in [
             Command::OpenPort { network, own: member(OURS, true), mtu: 1500 },
             Command::SetMember { network, peer, member: member(THEIRS, true) },
-            Command::SetPath { peer, path: Some(Path { endpoint, relay: 0 }), size: 1472 },
+            Command::SetPath {
+                peer,
+                path: Some(Path { endpoint, relay: 0 }),
+                size: 1472,
+                spread: Vec::new(),
+            },
             Command::InstallReceive {
                 peer,
                 session,

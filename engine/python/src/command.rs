@@ -7,7 +7,7 @@ use l2mesh_core::aead::{Cipher, KeyMaterial};
 use l2mesh_core::broadcaster::{Signer, Target};
 use l2mesh_core::capture::Sides;
 use l2mesh_core::command::{Command, PortOffloads};
-use l2mesh_core::endpoint::Path;
+use l2mesh_core::endpoint::{Endpoint, Path};
 use l2mesh_core::fdb::StaticEntry;
 use l2mesh_core::groups::{Segment, Wanted};
 use l2mesh_core::limits::{Bpdu, GuardMode, Limits};
@@ -55,6 +55,7 @@ pub(crate) fn read_command(from: &Bound<'_, PyAny>) -> PyResult<Command> {
             peer: bytes(from, "peer")?,
             path: optional_path(from)?,
             size: field("size")?.extract()?,
+            spread: endpoints(&field("spread")?)?,
         },
         "SendTwice" => Command::SendTwice {
             peer: bytes(from, "peer")?,
@@ -97,6 +98,10 @@ pub(crate) fn read_command(from: &Bound<'_, PyAny>) -> PyResult<Command> {
         },
         about_ports => read_port_command(about_ports, from)?,
     })
+}
+
+fn endpoints(from: &Bound<'_, PyAny>) -> PyResult<Vec<Endpoint>> {
+    from.try_iter()?.map(|endpoint| read_endpoint(&endpoint?)).collect()
 }
 
 fn optional_path(from: &Bound<'_, PyAny>) -> PyResult<Option<Path>> {

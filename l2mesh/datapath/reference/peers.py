@@ -21,6 +21,7 @@ from l2mesh.datapath.interface import (
     SetPath,
 )
 from l2mesh.datapath.reference.bounds import Bounds
+from l2mesh.datapath.reference.flow import way_of
 from l2mesh.datapath.reference.fragments import Assembly
 from l2mesh.datapath.reference.superframe.split import SuperFrame
 from l2mesh.datapath.reference.twice import Twin, whole_size
@@ -28,6 +29,8 @@ from l2mesh.session.replay import ReplayWindow
 from l2mesh.wire.data import DATA_BIT, PIECE_HEAD_BYTES
 from l2mesh.wire.relay import frame_relay
 
+MOST_SPREAD: Final = 16
+"""Endpoints of `SetPath.spread` that count."""
 _ETHERTYPES: Final = {4: b"\x08\x00", 6: b"\x86\xdd"}
 """By IP version."""
 
@@ -80,6 +83,8 @@ class Peer:
     path: Path | None = None
     endpoint: Endpoint | None = None
     """Where datagrams go; None: nowhere, frames are held."""
+    spread: tuple[Endpoint, ...] = ()
+    """Where frames go instead, each flow to one of them; empty: all to `endpoint`."""
     relay: int = 0
     relay_head: bytes = b""
     """What goes before each datagram on a relayed path."""
@@ -111,8 +116,15 @@ class Peer:
     """Index and frame id -> unfinished frame, the oldest first."""
     assembly_bytes: int = 0
 
+    def endpoint_of(self, frame: bytes) -> Endpoint | None:
+        """Where the datagrams of a frame go."""
+        return self.spread[way_of(frame, len(self.spread))] if self.spread else self.endpoint
+
     def set_twin(self, twin: Twin | None) -> None:
-        """Another twin or none: frames are cut to what both paths carry."""
+        """Another twin or none: frames are cut to what both paths carry. One by which all frames
+        leave already is none."""
+        if twin is not None and twin.path == self.path and not self.spread:
+            twin = None
         self.twin = twin
         self.whole = self.room if twin is None else min(self.room, twin.whole)
         self.piece = max(1, self.whole - PIECE_HEAD_BYTES)
@@ -215,8 +227,8 @@ class Peers:
         peer.relay = path.relay if path else 0
         peer.relay_head = frame_relay(path.relay, b"") if path and path.relay else b""
         peer.room = whole_size(path, command.size)
-        twin = peer.twin
-        peer.set_twin(None if twin is not None and twin.path == path else twin)
+        peer.spread = command.spread[:MOST_SPREAD] if path and not path.relay else ()
+        peer.set_twin(peer.twin)
         return peer
 
     def _forget_index(self, index: int) -> ReceiveKey | None:

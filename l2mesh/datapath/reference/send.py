@@ -90,10 +90,10 @@ class Sender:
         """
         if peer.twin is not None and not is_group:
             again = partial(self.send_frame, peer, network, frame, now, is_open=is_open)
-            self._with_copies(peer, peer.twin, again, now)
+            self._with_copies(peer, peer.twin, frame, again, now)
             return
         key = peer.send.get(network)
-        endpoint = peer.endpoint
+        endpoint = peer.endpoint if is_group else peer.endpoint_of(frame)
         if key is None or endpoint is None:
             until = now + self._bounds.held_s
             held = Held(network, frame, is_open, None, until, is_group)
@@ -108,7 +108,7 @@ class Sender:
         elif frame[:12] == key.elided and _is_elidable(frame):
             word, text = word | _ELIDED, frame[ETHERNET_BYTES:]
         if len(text) > peer.whole:
-            self._send_large(peer, network, frame, now, is_open=is_open)
+            self._send_large(peer, network, endpoint, frame, now, is_open=is_open)
             return
         counter = key.counter
         if counter >= key.alert and not self._may_use(peer, key, 1):
@@ -124,11 +124,17 @@ class Sender:
         self._count(peer, 1, len(datagram), now)
 
     def _send_large(
-        self, peer: Peer, network: int, frame: bytes, now: float, *, is_open: bool
+        self,
+        peer: Peer,
+        network: int,
+        endpoint: Endpoint,
+        frame: bytes,
+        now: float,
+        *,
+        is_open: bool,
     ) -> None:
         """Send a frame that does not fit: TCP cut in two, if that would not show, else pieces."""
-        key, endpoint = peer.send[network], peer.endpoint
-        assert endpoint is not None
+        key = peer.send[network]
         alone = parse_segment(frame) if is_open else None
         if alone is not None and alone.size_for(peer.whole) is not None:
             self.send_superframe(peer, network, alone, now)
@@ -143,11 +149,11 @@ class Sender:
         """
         if peer.twin is not None:
             again = partial(self.send_superframe, peer, network, whole, now)
-            self._with_copies(peer, peer.twin, again, now)
+            self._with_copies(peer, peer.twin, whole.frame, again, now)
             return
-        key = peer.send.get(network)
-        endpoint = peer.endpoint
         frame = whole.frame
+        key = peer.send.get(network)
+        endpoint = peer.endpoint_of(frame)
         if key is None or endpoint is None:
             held = Held(network, frame, False, whole, now + self._bounds.held_s)
             self._held.hold(peer, held, now)
@@ -208,14 +214,19 @@ class Sender:
         self._counters.frames_fragmented += 1
         self._count(peer, count, octets, now)
 
-    def _with_copies(self, peer: Peer, twin: Twin, send: Callable[[], None], now: float) -> None:
-        """Send something as if there was no twin, then copies of it."""
+    def _with_copies(
+        self, peer: Peer, twin: Twin, frame: bytes, send: Callable[[], None], now: float
+    ) -> None:
+        """Send something as if there was no twin, then copies of it, unless it went by the twin."""
         if now >= twin.until or not twin.budget:
             peer.set_twin(None)
             send()
             return
         peer.twin, since = None, len(self._outputs)
         send()
+        if peer.spread and peer.endpoint_of(frame) == twin.path.endpoint and not twin.path.relay:
+            peer.twin = twin
+            return
         copies = make_copies(self._outputs, since, len(peer.relay_head), twin)
         self._outputs.extend(copies)
         self._counters.copies_out += len(copies)
@@ -272,8 +283,7 @@ class Sender:
         """A second path to a peer for a while, or none any more."""
         peer = self._peers.table.get(command.peer)
         if peer is not None:
-            twin = make_twin(command, now)
-            peer.set_twin(None if twin is not None and twin.path == peer.path else twin)
+            peer.set_twin(make_twin(command, now))
 
     def send_control(self, command: SendControl, now: float) -> None:
         """Seal control records for one session."""

@@ -97,7 +97,8 @@ class Life(Arrivals):
     def mend(self, me: int) -> None:
         """Make good what ends all traffic."""
         dice, other = self.dice, 1 - me
-        self.do(me, SetPath(PEERS[other], Path(ENDPOINTS[other]), dice.of(1472, 1472, 900, 300)))
+        path, size = Path(ENDPOINTS[other]), dice.of(1472, 1472, 900, 300)
+        self.do(me, SetPath(PEERS[other], path, size, dice.spread()))
         rights = (not dice.one_in(3), *dice.rights()[1:])
         self.do(me, OpenPort(1, MACS[me], 1500, *rights, dice.signed(MACS[me])))
         rights = (not dice.one_in(3), *dice.rights()[1:])

@@ -8,6 +8,7 @@ from l2mesh.datapath.interface import (
     CaptureSide,
     ClosePort,
     Command,
+    Endpoint,
     FlushPeer,
     Limits,
     OpenPort,
@@ -115,6 +116,11 @@ class Dice(Frames):
         path = None if self.one_in(6) else self.path()
         return SendTwice(peer, path, size, self.of(1.0, 0.2, 30.0), budget)
 
+    def spread(self) -> tuple[Endpoint, ...]:
+        """Often none, at times more than count."""
+        count = self.of(0, 0, 2, 3, 5, 12, 18)
+        return tuple(self.choice(ENDPOINTS) for _ in range(count))
+
     def set_static_entries(self, network: int) -> Command:
         """Some stations, one of them named twice."""
         stations = self.sample([*STATIONS, MACS[5], GROUPS[3], bytes(6)], self.randrange(6))
@@ -141,7 +147,9 @@ class Dice(Frames):
                 return self.set_limits(network)
             case 10 | 11 | 12:
                 path = None if self.one_in(4) else self.path()
-                return SetPath(peer, path, self.of(1472, 1472, 1452, 300, 60, 20, -5))
+                return SetPath(
+                    peer, path, self.of(1472, 1472, 1452, 300, 60, 20, -5), self.spread()
+                )
             case 31:
                 return self.send_twice(peer)
             case 13:
