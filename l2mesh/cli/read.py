@@ -113,7 +113,7 @@ def _peer_lines(answer: dict[str, Any]) -> list[str]:
         (
             peer["address"],
             peer["name"],
-            peer["path"],
+            f"{peer['path']} x{len(peer['spread'])}" if peer.get("spread") else peer["path"],
             peer["endpoint"],
             relayer(peer),
             milliseconds(peer["rtt_ms"]),

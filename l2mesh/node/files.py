@@ -51,6 +51,7 @@ class NetworkFile(msgspec.Struct, frozen=True, kw_only=True):
     dns: bool = False
     replicate: bool = True
     carry: bool = True
+    bond: bool = False
     static: Annotated[tuple[StaticEntry, ...], Meta(max_length=MAX_STATIC)] = ()
 
 
@@ -100,6 +101,7 @@ def write_network(joined: Joined) -> bytes:
             dns=options.dns,
             replicate=options.replicate,
             carry=options.carry,
+            bond=options.bond,
             static=options.static,
         )
     )
@@ -121,6 +123,7 @@ def read_network(data: bytes, crypto: Crypto, fingerprint: bytes) -> Joined:
         dns=file.dns,
         replicate=file.replicate,
         carry=file.carry,
+        bond=file.bond,
         static=file.static,
     )
     joined = Joined(state, join, options=options, token=file.token)

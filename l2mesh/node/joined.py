@@ -46,6 +46,8 @@ class Options:
     """Carry broadcasts of others on, where we have the right ``relay``."""
     carry: bool = True
     """Relay between others who have no direct path, where we have that right."""
+    bond: bool = False
+    """Spread the flows to each member over all uplinks that are good enough."""
     static: tuple[StaticEntry, ...] = ()
     """Each station once, in the order of VLAN and MAC."""
 
@@ -99,6 +101,15 @@ class Joined:
         return self.join.status
 
 
+_SWITCHES: Final = (
+    "broadcast_route",
+    "routes",
+    "default_route",
+    "dns",
+    "replicate",
+    "carry",
+    "bond",
+)
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -106,8 +117,8 @@ def change_option(options: Options, key: str, value: str) -> Options:
     """The options with one changed; ConfigError names what is wrong and what would do."""
     if key == "bridge":
         return replace(options, bridge=_interface_name(value) if value else None)
-    if key not in ("broadcast_route", "routes", "default_route", "dns", "replicate", "carry"):
-        known = "bridge, broadcast_route, routes, default_route, dns, replicate, carry"
+    if key not in _SWITCHES:
+        known = ", ".join(("bridge", *_SWITCHES))
         raise ConfigError(f"there is no setting {key!r}", hint=f"settings are: {known}")
     if value.lower() not in _FLAGS:
         raise ConfigError(f"{key}={value!r} is neither true nor false", hint=f"write {key}=true")
@@ -123,6 +134,8 @@ def change_option(options: Options, key: str, value: str) -> Options:
             return replace(options, replicate=flag)
         case "carry":
             return replace(options, carry=flag)
+        case "bond":
+            return replace(options, bond=flag)
         case _:
             return replace(options, dns=flag)
 

@@ -33,7 +33,12 @@ def outwards(output: CoreOutput, nat64: Nat64) -> CoreOutput:
     match output:
         case SendControl(path=path) | SendDatagram(path=path):
             return replace(output, path=_real(path, nat64))
-        case SetPath(path=path) | SendTwice(path=path) if path is not None:
+        case SetPath(path=path, spread=spread) if path is not None:
+            real = _real(path, nat64)
+            spread = tuple(nat64.synthesise(endpoint) for endpoint in spread)
+            sizes = (payload_size(each) for each in (real, *map(Path, spread)))
+            return replace(output, path=real, size=min(output.size, *sizes), spread=spread)
+        case SendTwice(path=path) if path is not None:
             real = _real(path, nat64)
             return replace(output, path=real, size=min(output.size, payload_size(real)))
         case AddRelayLeg(endpoint=endpoint):

@@ -105,6 +105,7 @@ class Networks(Part):
             self.core.send(controller, Leave(network=network), now)
         port.close(self.core, joined)
         del self.joined[network]
+        self.bond_all(now)
         if controller is not None and not any(
             other.controller == controller.fingerprint for other in self.joined.values()
         ):
@@ -237,6 +238,7 @@ class Networks(Part):
                     peer.sessions.accept(joined.network, elided, now)
                     self.announce(joined, peer, now)
                     self.candidates.offer(peer, now)
+                    self.bond(peer)
                     self.met(joined, peer, now)
                 case Drop(fingerprint, reason):
                     log.info("member refused: peer=%s reason=%s", fingerprint.hex()[:10], reason)
@@ -261,6 +263,17 @@ class Networks(Part):
         self.core.emit(FlushPeer(joined.network, peer.fingerprint))
         self._parted(joined, peer.fingerprint)
         self.core.touch(peer, now)
+
+    def bond(self, peer: Peer) -> None:
+        """Spread flows to a peer over several uplinks, if a network that we share wants it."""
+        shared = (j for j in self.joined.values() if peer.fingerprint in j.meetings.accepted)
+        peer.paths.set_bond(any(joined.options.bond for joined in shared))
+
+    def bond_all(self, now: float) -> None:
+        """The same for all, after a change of what is wanted."""
+        for peer in list(self.core.peers.values()):
+            self.bond(peer)
+            self.core.touch(peer, now)
 
     def met(self, joined: Joined, peer: Peer, now: float) -> None:
         """A member was accepted, or has told that it accepted us."""
@@ -363,6 +376,8 @@ class Networks(Part):
     # --- inside ---------------------------------------------------------------------------------
 
     def _parted(self, joined: Joined, fingerprint: bytes) -> None:
+        if (peer := self.core.peers.get(fingerprint)) is not None:
+            self.bond(peer)
         for tell in self.on_parted:
             tell(joined, fingerprint)
 

@@ -114,6 +114,7 @@ class Node(ReachableFace):
         """Change a local choice of a network; ConfigError names what is wrong."""
         joined = self.networks_part.require(network)
         carried, joined.options = joined.options.carry, change_option(joined.options, key, value)
+        self.networks_part.bond_all(now)
         self.networks_part.refresh(joined)
         if carried and not joined.options.carry:
             self.carrying.withdraw(now, network)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from l2mesh.datapath.interface import Path, SendDatagram, SendTwice, SetPath
 from l2mesh.node import control
 from l2mesh.node.peer import Peer
-from l2mesh.path.outputs import PathChanged, PeerSilent, SendCopies, SendProbe, SizeChanged
+from l2mesh.path.outputs import PathChanged, PeerSilent, SendCopies, SendingChanged, SendProbe
 from l2mesh.path.redundancy import COPIES_BYTES, COPIES_S
 from l2mesh.session.outputs import (
     ConnectFailed,
@@ -66,10 +66,10 @@ def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
         match output:
             case SendProbe(nonce, path, size):
                 _send_probe(core, peer, nonce, path, size)
-            case SizeChanged(path, size):
-                core.emit(SetPath(peer.fingerprint, path, size))
-            case PathChanged(path, size):
-                core.emit(SetPath(peer.fingerprint, path, size))
+            case SendingChanged(path, size, spread):
+                core.emit(SetPath(peer.fingerprint, path, size, spread))
+            case PathChanged(path, size, spread):
+                core.emit(SetPath(peer.fingerprint, path, size, spread))
                 peer.last_path = peer.last_path if path is not None else None
                 for channel in peer.channels.values():
                     channel.path_changed()

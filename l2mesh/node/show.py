@@ -153,6 +153,7 @@ def _peer(node: Node, peer: Peer) -> PeerView:
         networks=tuple(shared),
         offences=node.culprits.of(peer.fingerprint),
         relayed_by=relayer_of(node, path),
+        spread=tuple(each.endpoint for each in peer.paths.spread) if peer.is_live else (),
     )
 
 

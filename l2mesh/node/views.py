@@ -62,6 +62,8 @@ class PeerView:
     """How often a guard or limit had to stop it, by reason."""
     relayed_by: Relayer | None = None
     """Who relays, in words."""
+    spread: tuple[Endpoint, ...] = ()
+    """Where frames go, where they are spread over several paths."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from l2mesh.crypto import Random
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path import answers
 from l2mesh.path.candidate import Candidate, CandidateTable
-from l2mesh.path.outputs import PathOutput, SendProbe, SizeChanged
+from l2mesh.path.outputs import PathOutput, SendProbe
 from l2mesh.path.probe import PEER_BURST, PEER_RATE, OpenProbe, OpenProbes, ProbeLimiter
 from l2mesh.path.rounds import Rounds
 
@@ -120,16 +120,9 @@ class Asking:
 
     # --- sizes ------------------------------------------------------------------------------------
 
-    def try_sizes(self, active: Candidate, now: float) -> None:
-        """See how large a datagram the path in use carries."""
-        search, path = active.size, active.path
-        before = search.size
-        for size in search.sizes_due(now, active.rtt_s):
+    def try_sizes(self, candidate: Candidate, now: float) -> None:
+        """See how large a datagram a path carries by which frames go."""
+        path = candidate.path
+        for size in candidate.size.sizes_due(now, candidate.rtt_s):
             nonce = self._open.open(path, now, size=size)
             self._outputs.append(SendProbe(nonce, path, size))
-        self.tell_size(active, before)
-
-    def tell_size(self, active: Candidate, before: int) -> None:
-        """Tell of a change since ``before``."""
-        if active.size.size != before:
-            self._outputs.append(SizeChanged(active.path, active.size.size))

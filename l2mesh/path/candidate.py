@@ -44,6 +44,7 @@ _LOSS_S: Final = 1.0
 _FALSE_ALARM_S: Final = 1.0
 _FORGIVEN_S: Final = 600.0
 """After so long without a false alarm those before it count no more."""
+_STEADY_S: Final = 2.0
 _MAX_PORT: Final = 65535
 
 
@@ -142,6 +143,10 @@ class Candidate:
     """The last PROBE to it."""
     asked_at: float = float("-inf")
     """The last PROBE from it."""
+    asked_since: float = float("-inf")
+    """The first of those that came within a second of each other."""
+    left_at: float = float("-inf")
+    """When flows were spread over it for the last time (`l2mesh.path.bond`)."""
     probes: int = 0
     """PROBEs sent to it."""
     answers: int = 0
@@ -189,7 +194,14 @@ class Candidate:
     def is_asked_again(self, now: float) -> bool:
         """A PROBE of the peer's came by it: whether that is the second within a second."""
         before, self.asked_at = self.asked_at, now
-        return before > now - 1.0
+        if before > now - 1.0:
+            return True
+        self.asked_since = now
+        return False
+
+    def is_asked_steadily(self, now: float) -> bool:
+        """Whether the peer's PROBEs come by it as by a path that it uses for frames."""
+        return self.asked_at > now - 1.0 and self.asked_since <= now - _STEADY_S
 
     def false_alarms(self, now: float) -> int:
         """How often it was left for nothing, if that happened within the last ten minutes."""

@@ -71,7 +71,7 @@ def _report(candidate: Candidate, paths: PathSet, now: float) -> CandidateReport
 
 
 def _standing(candidate: Candidate, paths: PathSet) -> Standing:
-    if candidate.path == paths.active:
+    if candidate.path == paths.active or candidate.path in paths.spread:
         return Standing.IN_USE
     if candidate.usable:
         return Standing.RESERVE
@@ -110,6 +110,9 @@ def _why_in_use(candidate: Candidate, paths: PathSet) -> str:
         return "a direct path is about to take over" if direct else "no direct path answers"
     if not candidate.answers:
         return "used last; its answer is awaited"
+    if paths.spread:
+        share = f"a share of the flows: they are spread over {len(paths.spread)} paths"
+        return share if candidate.path != paths.active else f"control, and {share}"
     return "the direct path that answered first"
 
 

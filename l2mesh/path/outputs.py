@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from l2mesh.datapath.interface import Path
+from l2mesh.datapath.interface import Endpoint, Path
 
-__all__ = ["PathChanged", "PathOutput", "PeerSilent", "SendCopies", "SendProbe", "SizeChanged"]
+__all__ = ["PathChanged", "PathOutput", "PeerSilent", "SendCopies", "SendProbe", "SendingChanged"]
 
 
 class SendProbe(NamedTuple):
@@ -24,17 +24,21 @@ class PathChanged(NamedTuple):
     """Reach the peer by ``path`` from now on (None: not at all).
 
     ``size`` is the largest datagram in bytes, without a RELAY header; 0 where there is no path.
+    ``spread``: as in `SetPath`.
     """
 
     path: Path | None
     size: int
+    spread: tuple[Endpoint, ...] = ()
 
 
-class SizeChanged(NamedTuple):
-    """The path in use is the same, but ``size`` bytes are now the largest datagram on it."""
+class SendingChanged(NamedTuple):
+    """The path in use is the same, but ``size`` bytes are now the largest datagram, or frames are
+    spread otherwise."""
 
     path: Path
     size: int
+    spread: tuple[Endpoint, ...] = ()
 
 
 class SendCopies(NamedTuple):
@@ -51,4 +55,4 @@ class PeerSilent(NamedTuple):
     """No path answers: the peer is gone, or it has lost the session. Begin a new one."""
 
 
-PathOutput: TypeAlias = SendProbe | PathChanged | SizeChanged | SendCopies | PeerSilent
+PathOutput: TypeAlias = SendProbe | PathChanged | SendingChanged | SendCopies | PeerSilent

@@ -18,6 +18,7 @@ from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.datapath.streams import is_stream
 from l2mesh.errors import StateError
 from l2mesh.path.asking import Asking
+from l2mesh.path.bond import Bond
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 from l2mesh.path.choice import best_path, handshake_paths
 from l2mesh.path.heartbeat import Heartbeat, Verdict
@@ -58,6 +59,7 @@ class PathSet:
         self._steering = Steering()
         self._silent_at: float | None = None
         self._copies = Copies(self._outputs)
+        self._bond = Bond(self._table, self._asking, self._copies, self._outputs)
 
     # --- what is known ----------------------------------------------------------------------------
 
@@ -117,6 +119,11 @@ class PathSet:
         return tuple(self._table)
 
     @property
+    def spread(self) -> tuple[Path, ...]:
+        """The paths over which frames are spread; none where all go by the path in use."""
+        return self._bond.members
+
+    @property
     def retry_at(self) -> float | None:
         """When endpoints are tried again; None while that is of no use."""
         is_live = self._need.live_at is not None
@@ -165,6 +172,11 @@ class PathSet:
         if path.relay or is_stream(path.endpoint):
             return True
         return self._direct and self._asking.may_answer(path, now)
+
+    def set_bond(self, wanted: bool) -> None:  # noqa: FBT001 - as `set_always`
+        """Spread flows over several direct paths from now on, or not any more."""
+        self._bond.wanted = wanted
+        self._bond.tell(self._active)
 
     def keep_all_open(self) -> None:
         """Planets: keep all open that answer, since each shows what NATs make of us."""
@@ -277,8 +289,11 @@ class PathSet:
             return
         if candidate is not self._active:
             self._heartbeat.beside(now)
-        if candidate.is_asked_again(now) and candidate is not self._active:
-            self._follow(candidate, now)  # a heartbeat there
+        if candidate.is_asked_again(now):  # a heartbeat there
+            if candidate is self._active:
+                self._steering.uses_both()
+            else:
+                self._follow(candidate, now)
         if self._is_worth_asking(candidate, now) and now >= candidate.probed_at + _PROBE_GAP_S:
             self._asking.probe(candidate, now, is_back=True)
 
@@ -290,16 +305,15 @@ class PathSet:
             return False
         candidate.answer(now, now - probe.sent_at)
         if probe.size:
-            before = candidate.size.size
             candidate.size.receive_reply(probe.size, now)
-            if candidate is self._active:
-                self._asking.tell_size(candidate, before)
+            self._bond.tell(self._active)
         if candidate.is_direct:
             self._asking.answered(path.endpoint, now)
             self._rounds.forgive()
             if not self._uplinks.keeps_all:
                 self._rounds.stop(self._table.direct(candidate.uplink))  # the peer asks as well
             candidate.usable = self._direct and not self._rests_on_relay()
+        self._bond.answered(path, now)
         if candidate is self._active:
             self._heartbeat.answered(now)
             if probe.is_heartbeat:
@@ -311,8 +325,10 @@ class PathSet:
         return True
 
     def note_activity(self, sent: float, received: float, frame: float, now: float) -> None:
-        """Traffic with the peer: the engine's ``Activity``."""
-        self._heartbeat.note(sent, received, frame, now)
+        """Traffic with the peer: the engine's ``Activity``. Where frames are spread, what arrives
+        says nothing of one path."""
+        is_spread = self._heartbeat.is_flowing and self._bond.members
+        self._heartbeat.note(sent, float("-inf") if is_spread else received, frame, now)
         self.note_need(frame)
 
     def note_need(self, frame: float) -> None:
@@ -339,6 +355,7 @@ class PathSet:
         self._uplinks.ask(self._active, now, is_idle=self._need.is_idle, is_flowing=flowing)
         self._rest_when_idle(now)
         self._watch_active(now)
+        self._bond.handle_timeout(self._active, now, is_flowing=flowing)
         self._try_sizes(now)
         self._retry(now)
         if self._active is None and now >= self._rounds.search_until:
@@ -404,7 +421,7 @@ class PathSet:
             self._copies.send(doubted, self._active, now)
         if self._heartbeat.has_just_beaten(now):
             return
-        bearable_s = patience_s(self._heartbeat, self._table)
+        bearable_s = patience_s(self._active, self._heartbeat, self._table, now)
         keep_alive = self._need.keeps_alive
         verdict = self._heartbeat.tick(now, patience_s=bearable_s, keep_alive=keep_alive)
         if verdict is Verdict.REST:
@@ -470,8 +487,8 @@ class PathSet:
         before, self._active = self._active, best
         if best is not before or best is None:
             self._heartbeat.moved(now)
-            size = 0 if best is None else best.size.size
-            self._outputs.append(PathChanged(None if best is None else best.path, size))
+            how = (None, 0) if best is None else self._bond.sending(best)
+            self._outputs.append(PathChanged(*how))
             if before is not None and before.usable:
                 self._copies.send(before, best, now)
         if best is None:
@@ -514,3 +531,4 @@ class PathSet:
         if self._active is None or not self._heartbeat.is_flowing or self._heartbeat.unanswered:
             return
         self._asking.try_sizes(self._active, now)
+        self._bond.tell(self._active)

@@ -1,7 +1,8 @@
 """How long a silent path is borne (section 8.4 of ``docs/protocol.md``).
 
 Three seconds, where nothing else is known. Less when the peer itself has gone to another path that
-is fit for use, and under load, when another path answers while this one does not.
+is fit for use (unless it spreads its frames over both), and under load, when another path answers
+while this one does not.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ FRESH_S: Final = 5.0
 nothing has answered since."""
 
 
-def patience_s(heartbeat: Heartbeat, table: CandidateTable) -> float:
+def patience_s(active: Candidate, heartbeat: Heartbeat, table: CandidateTable, now: float) -> float:
     """Seconds without an answer after which the path in use is dead."""
     elsewhere = heartbeat.elsewhere_path
-    if elsewhere is None or not heartbeat.is_elsewhere():
+    if elsewhere is None or not heartbeat.is_elsewhere() or active.is_asked_steadily(now):
         return DEAD_S
     other = table.get(elsewhere)
     if other is None or not other.usable:

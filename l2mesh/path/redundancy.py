@@ -36,8 +36,17 @@ class Copies:
     def send(self, second: Candidate | None, active: Candidate | None, now: float) -> None:
         """Let frames leave by ``second`` as well, unless it is the path in use."""
         if second is not None and active is not None and second is not active:
-            self._asked_at = now
-            self._outputs.append(SendCopies(second.path, second.size.size))
+            self.send_by(second, now)
+
+    def send_by(self, second: Candidate, now: float) -> None:
+        """Let frames that leave by another path leave by ``second`` as well."""
+        self._asked_at = now
+        self._outputs.append(SendCopies(second.path, second.size.size))
+
+    def cover(self, second: Candidate, now: float) -> None:
+        """The same, unless copies leave already."""
+        if now >= self._asked_at + COPIES_S:
+            self.send_by(second, now)
 
     def send_while_late(
         self, active: Candidate, heartbeat: Heartbeat, table: CandidateTable, now: float

@@ -51,6 +51,10 @@ class Steering:
             self._pause_s = min(2 * self._pause_s, LONGEST_S)
             self._since = now
 
+    def uses_both(self) -> None:
+        """The peer's frames come by the path in use as well: there is nowhere to lead it."""
+        self._seen_at = _NEVER
+
     def is_silent(self, path: Path, active: Path | None, now: float) -> bool:
         """Whether a PROBE by this path is left unanswered."""
         if now >= self._silent_until or active is None or path.relay:

@@ -120,6 +120,10 @@ async def peers(daemon: Daemon, _: Arguments) -> dict[str, Any]:
             "rx_bytes": view.rx_bytes,
             "networks": [format_network_id(network) for network in view.networks],
             "offences": view.offences,
+            "spread": [
+                {"endpoint": _endpoint(each), "uplink": daemon.uplinks.device(each.uplink)}
+                for each in view.spread
+            ],
         }
         for view in daemon.node.peers(daemon.clock())
     ]

@@ -22,6 +22,7 @@ __all__ = [
     "ping_sequence",
     "pong",
     "tagged",
+    "udp",
 ]
 
 BROADCAST: Final = b"\xff" * 6
@@ -110,6 +111,14 @@ def is_ping(frame: bytes) -> bool:
 def ping_sequence(frame: bytes) -> int:
     """The number of an echo request or reply, from identifier and sequence."""
     return int.from_bytes(frame[_ICMP_AT + 4 : _ICMP_AT + 8], "big")
+
+
+def udp(
+    macs: tuple[bytes, bytes], hosts: tuple[str, str], ports: tuple[int, int], payload: bytes
+) -> bytes:
+    """UDP from the first of each pair to the second, without a checksum."""
+    datagram = struct.pack("!HHHH", *ports, 8 + len(payload), 0) + payload
+    return ethernet(macs[1], macs[0], ETHER_IPV4, ipv4(*hosts, _UDP, datagram))
 
 
 def broadcast_udp(mac: bytes, source: str, payload: bytes, port: int = 9999) -> bytes:

@@ -88,8 +88,9 @@ class Interface:
     receive: Receiver
     hear: Receiver | None = None
     """Gets what is announced on the segment."""
-    arrived: dict[str, float] = field(default_factory=dict)
-    """Sender -> when its last datagram arrives: a line that does not reorder keeps the order."""
+    arrived: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Sender and address -> when the last datagram arrives: a line that does not reorder keeps the
+    order of one way."""
 
 
 class Internet:
@@ -256,8 +257,9 @@ class Internet:
         for late in self._passes(target.line):
             time = self.schedule.now + delay + late
             if not target.line.reordered:
-                time = max(time, target.arrived.get(sender, 0.0))
-                target.arrived[sender] = time
+                way = sender, source.host
+                time = max(time, target.arrived.get(way, 0.0))
+                target.arrived[way] = time
             self.schedule.at(
                 time, partial(self._deliver, sender, target, source, destination, data)
             )

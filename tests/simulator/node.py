@@ -134,6 +134,10 @@ class NodeHost(Host[Node]):
         """``l2mesh leave``."""
         self.call(lambda node, now: node.leave(network, now))
 
+    def set_option(self, network: int, key: str, value: str) -> None:
+        """``l2mesh set``."""
+        self.call(lambda node, now: node.set_option(network, key, value, now))
+
     # --- questions ------------------------------------------------------------------------------
 
     def network(self, network: int) -> NetworkView:

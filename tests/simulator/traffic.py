@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, pairwise
@@ -10,10 +11,11 @@ from typing import Final
 from tests.simulator import frames
 from tests.simulator.node import NodeHost
 
-__all__ = ["Pings", "answer_pings", "first_answer"]
+__all__ = ["Flows", "Pings", "answer_pings", "first_answer"]
 
 PATIENCE_S: Final = 0.8
 """A younger request may still be under way."""
+_UDP: Final = 17
 _SEQUENCES: Final = count(1)
 
 
@@ -104,3 +106,74 @@ def first_answer(source: NodeHost, target: NodeHost, network: int) -> Pings:
     pings = Pings(source, target, network).start()
     pings.stop()
     return pings
+
+
+@dataclass(slots=True, eq=False)
+class Flows:
+    """UDP flows from one node to another, each frame numbered, all at one steady pace."""
+
+    source: NodeHost
+    target: NodeHost
+    network: int
+    count: int = 12
+    interval_s: float = 0.04
+    size: int = 600
+    sent: list[int] = field(default_factory=list)
+    """How many of each flow."""
+    got: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
+    """Flow -> when which number arrived."""
+    _ends: tuple[tuple[bytes, bytes], tuple[str, str]] = ((b"", b""), ("", ""))
+
+    def start(self) -> Flows:
+        """Begin now, for good."""
+        self.sent = [0] * self.count
+        one, other, network = self.source, self.target, self.network
+        macs = one.mac(network), other.mac(network)
+        self._ends = macs, (one.address_in(network), other.address_in(network))
+        listeners = self.target.port_of(self.network).listeners
+        listeners[f"flows of {self.source.name}"] = self._receive
+        self._send()
+        return self
+
+    @property
+    def reordered(self) -> int:
+        """How many frames arrived behind a later one of their flow."""
+        numbers = ([number for _, number in got] for got in self.got.values())
+        return sum(later <= earlier for flow in numbers for earlier, later in pairwise(flow))
+
+    @property
+    def twice(self) -> int:
+        """How many arrived again."""
+        return sum(len(got) - len({number for _, number in got}) for got in self.got.values())
+
+    def lost(self, since: float = 0.0) -> int:
+        """How many sent after a moment did not arrive, of those that must have by now."""
+        every = self.interval_s * self.count
+        start, end = since, self.source.schedule.now - PATIENCE_S
+        missing = 0
+        for flow, got in self.got.items():
+            first_at = got[0][0] - got[0][1] * every
+            numbers = {number for _, number in got}
+            due = range(self.sent[flow])
+            missing += sum(
+                number not in numbers for number in due if start <= first_at + number * every <= end
+            )
+        return missing
+
+    def silence_s(self, since: float) -> float:
+        """The longest time that any flow was without a frame after a moment, up to now."""
+        now = self.source.schedule.now
+        times = [[since, *(at for at, _ in got if at > since), now] for got in self.got.values()]
+        return max(later - earlier for each in times for earlier, later in pairwise(each))
+
+    def _send(self) -> None:
+        flow = sum(self.sent) % self.count
+        text = struct.pack("!II", flow, self.sent[flow]).ljust(self.size, b"\0")
+        self.sent[flow] += 1
+        self.source.port_of(self.network).send(frames.udp(*self._ends, (5000 + flow, 7), text))
+        self.source.schedule.after(self.interval_s, self._send)
+
+    def _receive(self, frame: bytes) -> None:
+        if frame[12:14] == b"\x08\x00" and frame[23] == _UDP and frame[36:38] == b"\0\7":
+            flow, number = struct.unpack_from("!II", frame, 42)
+            self.got.setdefault(flow, []).append((self.source.schedule.now, number))

@@ -14,7 +14,7 @@ from random import Random
 
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Kind
-from l2mesh.path.outputs import PathChanged, PeerSilent, SendCopies, SendProbe, SizeChanged
+from l2mesh.path.outputs import PathChanged, PeerSilent, SendCopies, SendingChanged, SendProbe
 from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
 
@@ -156,9 +156,9 @@ class Net:
                 case SendProbe(nonce, path, size):
                     if size <= self.largest:
                         self.send(end, "probe", nonce, path)
-                case PathChanged(path, _):
+                case PathChanged(path):
                     end.moves.append((self.now, path))
-                case SizeChanged(path, size):
+                case SendingChanged(path, size):
                     end.sizes.append((self.now, path, size))
                 case SendCopies(path, _):
                     end.copies.append((self.now, path))
