@@ -1,5 +1,6 @@
 """A host with two default routes: datagrams leave by the uplink that was chosen, and links die."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from tools.lab import Lab, Process, wait_until
 pytestmark = pytest.mark.root
 
 AGAIN_S = 1.0
+FIRST_PORT = 40000
+LEAST_BYTES = 1_000_000
 _REPLY = re.compile(r"^\[([\d.]+)\] .*time=", re.MULTILINE)
 
 
@@ -81,4 +84,34 @@ def test_traffic_goes_on_over_the_other_uplink(mesh: Mesh, silent: bool) -> None
     wait_until(lambda: bobs_way_in(mesh) == "192.0.2.99", PATIENCE_S)
     time.sleep(1.0)
     assert longest_gap(ping, died) < AGAIN_S
+    ping.stop()
+
+
+def sent_by(mesh: Mesh) -> dict[str, int]:
+    """Bytes that alice's interfaces to the outside have sent."""
+    links = mesh.nodes["alice"].host.ip_json("-s", "link", "show", "type", "veth")
+    return {link["ifname"]: int(link["stats64"]["tx"]["bytes"]) for link in links}
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_flows_are_spread_over_both_uplinks(mesh: Mesh) -> None:
+    """TCP flows, each of which the hash of its ports gives to one of the two: six each."""
+    alice, bob = mesh.nodes["alice"].host, mesh.nodes["bob"].host
+    for name in ("alice", "bob"):
+        network = mesh.ask(name, "networks")["networks"][0]["id"]
+        mesh.ask(name, "set", network=network, options={"bond": "true"})
+    ping = alice.start(["ping", "-q", "-i", "0.1", "10.9.0.2"], name="ping")
+    server = bob.start(["iperf3", "-s", "-1", "--forceflush"], name="iperf3")
+    server.wait_for_log("Server listening")
+    wait_until(lambda: works_over(mesh, None, "in_use") and works_over(mesh, "eth1", "in_use"), 30)
+    spread = mesh.peer("alice", "bob")["spread"]  # type: ignore[index]
+    assert [each["uplink"] for each in spread] == [None, "eth1"]
+    wait_until(lambda: len(mesh.peer("bob", "alice")["spread"]) == 2, 30)  # type: ignore[index]
+    before = sent_by(mesh)
+    flows = ["-P", "12", "--cport", str(FIRST_PORT), "-b", "1M", "-t", "2", "-J"]
+    report = json.loads(alice.run(["iperf3", "-c", "10.9.0.2", *flows], timeout=60).stdout)
+    shares = [sent_by(mesh)[device] - before[device] for device in ("eth0", "eth1")]
+    assert report["end"]["sum_received"]["bytes"] > LEAST_BYTES
+    assert min(shares) > LEAST_BYTES / 4, shares
+    server.wait()
     ping.stop()
