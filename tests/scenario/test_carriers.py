@@ -160,7 +160,9 @@ def test_nothing_is_lost_when_a_carrier_withdraws(sim: Simulation, end: End) -> 
     since = sim.now
     end(carrier, there.network)
     sim.run_until_slow(lambda: vias(sim) == [sim.planets[0].address] * 2, 1)
-    sim.run(15)
+    sim.run(3)
+    there.interval_s = back.interval_s = 0.1
+    sim.run(12)
     assert vias(sim) == [sim.planets[0].address] * 2
     assert not any(ids(sim, node) for node in sim.nodes[:2])
     if carrier.machine is not None:
