@@ -6,10 +6,10 @@
 //!
 //! * [`engine`] composes the parts and hands each command, frame and datagram to one of them;
 //! * [`switching`] judges each frame, both ways, for the networks of [`ports`]: [`forward`] decides
-//!   with [`fdb`] and [`limits`], [`recent`] spares that to the rest of a run, [`own`] recognises our
-//!   own datagrams, [`beacon`] frames of the loop guard, [`ethernet`] reads headers and [`inside`]
-//!   what is behind them, [`rights`] judges that by signed [`addresses`], [`resolution`] knows whom
-//!   to ask, [`offences`] names culprits;
+//!   with [`fdb`] and [`limits`], [`recent`] spares that to the rest of a run and [`alike`] more to
+//!   the rest of a flow, [`own`] recognises our own datagrams, [`beacon`] frames of the loop guard,
+//!   [`ethernet`] reads headers and [`inside`] what is behind them, [`rights`] judges that by signed
+//!   [`addresses`], [`resolution`] knows whom to ask, [`offences`] names culprits;
 //! * [`send`] cuts and seals frames, [`held`] keeps those that cannot leave yet;
 //! * [`receive`] opens DATA, [`replay`] refuses what came before, [`fragments`] puts frames together;
 //! * [`broadcaster`] signs broadcasts for others to replicate, [`replication`] believes signed ones and
@@ -25,6 +25,7 @@
 
 pub mod addresses;
 pub mod aead;
+pub mod alike;
 pub mod beacon;
 pub mod bounds;
 pub mod broadcaster;

@@ -4,10 +4,13 @@
 //! two stations. What the FDB and the loop guard said of a unicast frame between two known stations
 //! they say again at the same time, and learn nothing from it, as long as nothing else has happened.
 //! Another frame, a command, a time-out or another time makes this forget. What is inside a frame is
-//! judged for each one.
+//! judged for each one, but for the segments of a flow of TCP or UDP: where all is equal that could
+//! be judged of them, the verdict is (`alike`).
 
+use crate::alike::Alike;
 use crate::ethernet::{Frame, Mac};
 use crate::fdb::Owner;
+use crate::switching::{Accepted, Arrived};
 
 /// What tells one run from another.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,23 +34,45 @@ impl Run {
 
 /// At most one run, and to whom its frames go.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Recent(Option<(Run, Owner)>);
+pub struct Recent {
+    run: Option<(Run, Owner)>,
+    /// A segment from the mesh of that run, and how it was accepted.
+    segment: Option<(Alike, Accepted)>,
+}
 
 impl Recent {
     /// To whom a frame of this run goes; `None`, and nothing is known any more, if it is another.
     pub fn receiver(&mut self, run: &Run) -> Option<Owner> {
-        self.0 = self.0.filter(|(known, _)| known == run);
-        self.0.map(|(_, receiver)| receiver)
+        match self.run {
+            Some((known, receiver)) if known == *run => Some(receiver),
+            _ => {
+                self.forget();
+                None
+            }
+        }
     }
 
     /// A frame between two known stations has passed: the next of its run do the same.
     pub fn note(&mut self, run: Run, receiver: Owner) {
-        self.0 = Some((run, receiver));
+        *self = Self { run: Some((run, receiver)), segment: None };
+    }
+
+    /// What was said of a frame from the mesh that is like this one in all that is judged, if that
+    /// was the last that passed.
+    #[must_use]
+    pub fn accepted(&self, arrived: &Arrived<'_>, now: f64) -> Option<Accepted> {
+        let (alike, accepted) = self.segment.as_ref()?;
+        alike.is(arrived, now).then_some(*accepted)
+    }
+
+    /// A frame from the mesh that goes on with the run was accepted.
+    pub fn note_accepted(&mut self, arrived: &Arrived<'_>, now: f64, accepted: Accepted) {
+        self.segment = Alike::of(arrived, now).map(|alike| (alike, accepted));
     }
 
     /// Something has happened that may change what is decided.
     pub fn forget(&mut self) {
-        self.0 = None;
+        *self = Self::default();
     }
 }
 

@@ -235,6 +235,9 @@ impl Switching {
     ) -> Result<Accepted, DropReason> {
         let &Arrived { peer, network, head, body, is_open } = arrived;
         let Self { ports, own, recent, .. } = self;
+        if let Some(accepted) = recent.accepted(arrived, now) {
+            return Ok(accepted);
+        }
         let port = ports.get(network).ok_or(DropReason::NoPort)?;
         if !port.switch.is_member(peer) {
             return Err(DropReason::NotAMember);
@@ -257,6 +260,7 @@ impl Switching {
             register.guard(port, true, peers, journal)?;
             register.note_claim(port, peers, journal);
             port.switch.note_answer(&parts);
+            recent.note_accepted(arrived, now, accepted);
             return Ok(accepted);
         }
         let is_settled = register.admit(port, peers, journal)?;
