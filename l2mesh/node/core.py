@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import floor
 from typing import Final
 
 from l2mesh.crypto import Cipher, Crypto, Random
@@ -327,7 +328,7 @@ class Core:
         due = [peer.sessions.next_timeout(), peer.paths.next_timeout()]
         due += [channel.next_timeout() for channel in peer.channels.values()]
         if (peer.is_live and self.settings.watch) or peer.sessions.always:
-            due.append(now + peer.paths.tick_s)
+            due.append(self._next_look(peer, now))
         if not self.knows(peer):
             due.append(peer.since + STRANGER_S)
         deadlines = [at for at in due if at is not None]
@@ -379,6 +380,14 @@ class Core:
         paths.set_uplinks(self.uplinks, now)
         return Peer(public, sessions, paths, since=now, is_planet=is_planet)
 
+    def _next_look(self, peer: Peer, now: float) -> float:
+        """When traffic with a peer is looked at: all peers at the same moments, so that a node
+        sleeps in between, and other nodes at others."""
+        every = peer.paths.tick_s
+        phase = self.settings.identity.public.fingerprint[0] / 256
+        turn = floor(now / every - phase + 1 / 8) + 1  # at least an eighth of a turn from now
+        return (turn + phase) * every
+
     def _tick(self, peer: Peer, now: float) -> None:
         activity = self.settings.activity(peer.fingerprint)
         peer.sessions.note_frame(activity.frame)
@@ -392,11 +401,9 @@ class Core:
             peer.sessions.connect(now)
         for channel in peer.channels.values():
             channel.handle_timeout(now)
-        pump.drain(self, peer, now)
+        self.touch(peer, now)
         if not self.knows(peer) and now >= peer.since + STRANGER_S:
             self.remove_peer(peer, now)
-        else:
-            self.touch(peer, now)
 
 
 def ciphers_of(crypto: Crypto) -> frozenset[Cipher]:

@@ -175,7 +175,7 @@ class Candidate:
     @property
     def is_direct(self) -> bool:
         """Whether datagrams by it pass neither a relay nor a stream."""
-        return self.kind not in {Kind.RELAY, Kind.STREAM}
+        return self.kind is not Kind.RELAY and self.kind is not Kind.STREAM
 
     @property
     def uplink(self) -> int:

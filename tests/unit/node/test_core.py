@@ -208,3 +208,14 @@ def test_the_receive_key_is_installed_before_the_answer_leaves() -> None:
     deliver_handshakes(core, responder, THERE, 0.0)
     kinds = [type(each) for each in outputs(responder)]
     assert kinds.index(InstallReceive) < kinds.index(SendDatagram)
+
+
+def test_all_peers_are_looked_at_in_the_same_moments_so_that_a_node_sleeps_in_between() -> None:
+    core = Core(settings(1))
+    for number in range(8):
+        core.add_peer(settings(10 + number).identity.public, 100 + number / 10, always=True)
+    wakes = 0
+    while (due := core.next_timeout()) is not None and due < 110.9:
+        core.handle_timeout(due)
+        wakes += 1
+    assert wakes in {10, 11}  # once a second, and not once for each peer
