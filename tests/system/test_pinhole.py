@@ -13,6 +13,7 @@ import pytest
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.service.portmap.exchange import map_by_pcp
 from l2mesh.service.portmap.lease import Wish
+from l2mesh.service.portmap.pcp import PORT as PCP_PORT
 from tests.system.mesh import PATIENCE_S, inside
 from tools.lab import Lab, Nat, lab_node, lab_planet, wait_until
 
@@ -50,6 +51,9 @@ def start_router(box: Nat) -> None:
     pid = box.host.directory / "miniupnpd.pid"
     daemon = box.host.start(["miniupnpd", "-d", "-f", config, "-P", pid], name="upnpd")
     daemon.wait_for_log("Listening for NAT-PMP/PCP")
+    # said of IPv4; the other socket follows
+    sockets = ["ss", "-Hlnu6", "sport", "=", f":{PCP_PORT}"]
+    wait_until(lambda: box.host.run(sockets).stdout != "", what="PCP over IPv6")
 
 
 def lets_in(box: Nat) -> list[int]:
