@@ -165,11 +165,7 @@ class Heartbeat:
 
     def has_just_beaten(self, now: float) -> bool:
         """Whether the next heartbeat is not due yet."""
-        return self.has_beaten_within(self.pace_s, now)
-
-    def has_beaten_within(self, seconds: float, now: float) -> bool:
-        """Whether a heartbeat went out less than ``seconds`` ago."""
-        return now < self.last_beat + seconds
+        return now < self.last_beat + self.pace_s
 
     def elsewhere(self, path: Path, now: float) -> None:
         """Something authentic came by ``path``, which is not in use."""

@@ -1,10 +1,11 @@
 """The paths to one peer: which is in use, which are tried, when one is given up.
 
 The states are in `l2mesh.path.state`, what is asked by which candidate in `l2mesh.path.asking`, how
-the path in use is watched in `l2mesh.path.heartbeat` (section 8.4 of ``docs/protocol.md``). Nothing
-moves because of a source address: an authentic datagram from elsewhere is answered by one PROBE
-there at most, and only the reply to that makes the endpoint usable. The owner calls
-``note_activity`` before ``handle_timeout``, as often as ``tick_s`` says.
+the path in use is watched in `l2mesh.path.heartbeat`, what follows when no path answers in
+`l2mesh.path.silence` (section 8.4 of ``docs/protocol.md``). Nothing moves because of a source
+address: an authentic datagram from elsewhere is answered by one PROBE there at most, and only the
+reply to that makes the endpoint usable. The owner calls ``note_activity`` before
+``handle_timeout``, as often as ``tick_s`` says.
 """
 
 from __future__ import annotations
@@ -23,19 +24,17 @@ from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 from l2mesh.path.choice import best_path, handshake_paths
 from l2mesh.path.heartbeat import Heartbeat, Verdict
 from l2mesh.path.need import Need
-from l2mesh.path.outputs import PathChanged, PathOutput, PeerSilent
+from l2mesh.path.outputs import PathChanged, PathOutput
 from l2mesh.path.patience import drop_silent, has_better, patience_s
 from l2mesh.path.probe import ProbeLimiter
 from l2mesh.path.redundancy import Copies
+from l2mesh.path.silence import Silence
 from l2mesh.path.state import PathState
 from l2mesh.path.steering import Steering
 from l2mesh.path.uplinks import Uplinks
 
 __all__ = ["PathSet"]
 
-SILENT_BEAT_S: Final = 5.0
-"""Between heartbeats, and `SILENT_AGAIN_S` between reports, once no path answers."""
-SILENT_AGAIN_S: Final = 30.0
 _PROBE_GAP_S: Final = 0.1
 _NOT_DUE: Final = float("inf")
 
@@ -57,7 +56,7 @@ class PathSet:
         self._need = Need()
         self._uplinks = Uplinks(self._table, self._asking)
         self._steering = Steering()
-        self._silent_at: float | None = None
+        self._silence = Silence(self._outputs)
         self._copies = Copies(self._outputs)
         self._bond = Bond(self._table, self._asking, self._copies, self._outputs)
 
@@ -248,11 +247,11 @@ class PathSet:
 
     def session_live(self, now: float) -> None:
         """There is a session (or a newer one): probes can be sealed, paths are tried."""
-        if self._need.live_at is not None and self._active is not None and self._silent_at is None:
-            return
         if self._need.live_at is None:
             self._begin(now)
-        self._silent_at = None
+        elif self._active is not None and not self._silence.is_told:
+            return
+        self._silence.end()
         self._rounds.forgive()
         self.challenge(now)
         self._asking.start_round(list(self._table), now)
@@ -320,7 +319,7 @@ class PathSet:
                 self._heartbeat.record(probe.sent_at, lost=False)
         else:
             self._heartbeat.beside(now)
-        self._silent_at = None
+        self._silence.end()
         self._settle(now)
         return True
 
@@ -359,7 +358,7 @@ class PathSet:
         self._try_sizes(now)
         self._retry(now)
         if self._active is None and now >= self._rounds.search_until:
-            self._report_silence(now)
+            self._silence.tell(now)
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is needed, if nobody reports traffic before that."""
@@ -367,8 +366,7 @@ class PathSet:
             return None
         due = [self._rounds.next_timeout(self._table)]
         if self._active is None:
-            again = 0.0 if self._silent_at is None else self._silent_at + SILENT_AGAIN_S
-            due.append(max(self._rounds.search_until, again))
+            due.append(max(self._rounds.search_until, self._silence.tell_at()))
         else:
             due.append(self._next_beat())
         if self._may_retry():
@@ -428,7 +426,7 @@ class PathSet:
             return
         if verdict is Verdict.SEND:
             self._beat(self._active, now)
-        elif self._silent_at is None:
+        elif not self._silence.is_told:
             self._give_up(self._active, now)
         else:
             self._beat_silent(self._active, now)
@@ -446,10 +444,9 @@ class PathSet:
 
     def _beat_silent(self, active: Candidate, now: float) -> None:
         """No path answers, and that was told: ask now and then."""
-        if self._heartbeat.has_beaten_within(SILENT_BEAT_S, now):
-            return
-        self._beat(active, now)
-        self._report_silence(now)
+        if now >= self._silence.beat_at(self._heartbeat):
+            self._beat(active, now)
+            self._silence.tell(now)
 
     def _follow(self, candidate: Candidate, now: float) -> None:
         """The peer's newest packets come by this one: does the path in use still work?"""
@@ -471,12 +468,7 @@ class PathSet:
         self._asking.start_round(self._untried(), now)
         self.challenge(now)
         if not answered:
-            self._report_silence(now)
-
-    def _report_silence(self, now: float) -> None:
-        if self._silent_at is None or now >= self._silent_at + SILENT_AGAIN_S:
-            self._silent_at = now
-            self._outputs.append(PeerSilent())
+            self._silence.tell(now)
 
     def _settle(self, now: float, *, changed: bool = False) -> None:
         """Use the best path there is; ``changed``: the one in use was just taken away."""
@@ -522,8 +514,7 @@ class PathSet:
 
     def _next_beat(self) -> float:
         at = self._heartbeat.next_beat(keep_alive=self._need.keeps_alive)
-        if self._silent_at is not None:
-            at = max(at, self._heartbeat.last_beat + SILENT_BEAT_S)
+        at = max(at, self._silence.beat_at(self._heartbeat))
         return min(at, self._need.idle_at())
 
     def _try_sizes(self, now: float) -> None:
