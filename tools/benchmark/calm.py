@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, Self
 
+from tools.benchmark.cpu import processor_ticks
 from tools.benchmark.figures import Figures
 
 __all__ = ["Patience"]
@@ -30,8 +31,7 @@ class Ticks(NamedTuple):
     @classmethod
     def now(cls) -> Self:
         """As of now."""
-        with open("/proc/stat", encoding="ascii") as stat:
-            fields = [int(field) for field in stat.readline().split()[1:]]
+        fields = processor_ticks()
         return cls(sum(fields[:-_GUEST_FIELDS]), fields[_STOLEN_FIELD])
 
 

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from tools.lab import Process
 
-__all__ = ["Usage", "cpu_s", "rss_mib"]
+__all__ = ["Usage", "cpu_s", "processor_ticks", "rss_mib"]
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 # proc(5): user, nice, system, irq and softirq; idle, iowait, stolen time and guests are left out
@@ -28,14 +28,19 @@ class Usage:
     @classmethod
     def now(cls, processes: Sequence[Process] = ()) -> Self:
         """As of now."""
-        with open("/proc/stat", encoding="ascii") as stat:
-            fields = stat.readline().split()[1:]
-        busy = sum(int(fields[number]) for number in _BUSY_FIELDS) / _TICKS
+        fields = processor_ticks()
+        busy = sum(fields[number] for number in _BUSY_FIELDS) / _TICKS
         return cls(busy, tuple(map(cpu_s, processes)))
 
     def __sub__(self, before: "Usage") -> "Usage":
         pairs = zip(self.processes, before.processes, strict=True)
         return Usage(self.machine - before.machine, tuple(now - then for now, then in pairs))
+
+
+def processor_ticks() -> list[int]:
+    """Of all processors since the start, by what they did: the fields of ``cpu`` (proc(5))."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        return [int(field) for field in stat.readline().split()[1:]]
 
 
 def cpu_s(process: Process) -> float:
