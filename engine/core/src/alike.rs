@@ -6,6 +6,8 @@
 //! whatever their IPv4 identification and header checksum, which nobody judges.
 
 use crate::ethernet::{IPV4, IPV6};
+use crate::inside::DHCP_PORTS;
+use crate::offload::checksum::{TCP, UDP};
 use crate::peers::PeerId;
 use crate::switching::Arrived;
 
@@ -24,10 +26,6 @@ const PORTS_BYTES: usize = 4;
 const PLAIN_IPV4: u8 = 0x45;
 /// Where the identification is, and the checksum of the header.
 const UNJUDGED: [usize; 4] = [IP + 4, IP + 5, IP + 10, IP + 11];
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-/// Of BOOTP and DHCP: there the payload is judged.
-const DHCP: [u16; 4] = [67, 68, 546, 547];
 
 type Words = [u64; HEAD_BYTES / WORD_BYTES];
 
@@ -57,7 +55,7 @@ impl Alike {
         let port = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         match protocol {
             TCP => {}
-            UDP if ![ports, ports + 2].iter().any(|&at| DHCP.contains(&port(at))) => {}
+            UDP if ![ports, ports + 2].iter().any(|&at| DHCP_PORTS.contains(&port(at))) => {}
             _ => return None,
         }
         let mut judged = [0; HEAD_BYTES];
@@ -195,8 +193,8 @@ mod tests {
         let ping = frame(IPV6, 58, [0x8800, 0]);
         let igmp = frame(IPV4, 2, [0x1100, 0]);
         let short = vec![8, 0];
-        let dhcp = DHCP.map(|port| frame(IPV4, UDP, [port, 5000]));
-        let dhcp6 = DHCP.map(|port| frame(IPV6, UDP, [5000, port]));
+        let dhcp = DHCP_PORTS.map(|port| frame(IPV4, UDP, [port, 5000]));
+        let dhcp6 = DHCP_PORTS.map(|port| frame(IPV6, UDP, [5000, port]));
         for bytes in [tagged, options, ping, igmp, short].iter().chain(&dhcp).chain(&dhcp6) {
             assert!(Alike::of(&arrived(bytes), NOW).is_none());
         }

@@ -5,13 +5,11 @@
 //! protocol to us. Nothing of this is on the wire, but both engines choose alike.
 
 use crate::ethernet::{Frame, IPV4, IPV6, u16_at};
-use crate::offload::checksum::{TCP, UDP};
+use crate::offload::checksum::{FRAGMENT_MASK, TCP, UDP};
 
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15; // 2^64 divided by the golden ratio
 const IPV4_BYTES: usize = 20;
 const IPV6_BYTES: usize = 40;
-/// More fragments, and the fragment offset.
-const FRAGMENT_MASK: u16 = 0x3fff;
 
 /// Which of `count` ways the flow of a frame takes; 0 for a frame that ends inside its header.
 #[must_use]

@@ -11,12 +11,12 @@
 use std::net::IpAddr;
 
 use crate::ethernet::{ARP, IPV4, IPV6, Mac, u16_at};
+use crate::offload::checksum::UDP;
 
 const MAX_EXTENSIONS: usize = 8;
 const MAX_OPTIONS: usize = 64;
 
 const IGMP: u8 = 2;
-const UDP: u8 = 17;
 const UDP_BYTES: usize = 8;
 const ICMPV6: u8 = 58;
 const PIM: u8 = 103;
@@ -30,6 +30,8 @@ const BOOTP_CLIENT: u16 = 68;
 const BOOTREQUEST: u8 = 1;
 const DHCP6_CLIENT: u16 = 546;
 const DHCP6_SERVER: u16 = 547;
+/// Ports of UDP behind which the payload is judged.
+pub const DHCP_PORTS: [u16; 4] = [BOOTP_SERVER, BOOTP_CLIENT, DHCP6_CLIENT, DHCP6_SERVER];
 
 const SOURCE_MAC: u8 = 1;
 const TARGET_MAC: u8 = 2;

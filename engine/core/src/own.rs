@@ -7,8 +7,7 @@
 use std::net::IpAddr;
 
 use crate::ethernet::{Frame, IPV4, IPV6, u16_at};
-
-const UDP: u8 = 17;
+use crate::offload::checksum::UDP;
 
 /// Knows our underlay: one UDP port at several addresses.
 #[derive(Clone, Debug, Default)]

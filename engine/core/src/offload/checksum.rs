@@ -26,8 +26,8 @@ const TAG_BYTES: usize = 4;
 const MOST_TAGS: usize = 2;
 const IPV4_BYTES: usize = 20;
 const IPV6_BYTES: usize = 40;
-/// More fragments, and the fragment offset.
-const FRAGMENT_MASK: u16 = 0x3fff;
+/// Of IPv4: more fragments, and the fragment offset.
+pub const FRAGMENT_MASK: u16 = 0x3fff;
 
 /// Where the parts of a frame lie that an offload needs, in bytes from the frame's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

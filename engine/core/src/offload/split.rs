@@ -11,7 +11,8 @@
 //! first alone, FIN and PSH on the last alone; all else, ECE and options included, is on all.
 
 use crate::offload::checksum::{
-    self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, TCP, UDP, add, find_segment, finish, put_u16, u16_at,
+    self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, FRAGMENT_MASK, TCP, UDP, add, find_segment, finish,
+    put_u16, u16_at,
 };
 use crate::sink::{FrameMeta, Gso, GsoKind, OpenChecksum};
 
@@ -19,8 +20,6 @@ const IPV4_BYTES: usize = 20;
 const IPV6_BYTES: usize = 40;
 const UDP_BYTES: usize = 8;
 const TCP_BYTES: usize = 20;
-/// Of IPv4: more fragments, and the fragment offset.
-const FRAGMENT_MASK: u16 = 0x3fff;
 const DF: u16 = 0x4000;
 
 const FIN: u8 = 0x01;

@@ -1,15 +1,13 @@
 //! What may be merged: the headers of one frame, and the rules that it has to fulfil by itself.
 
 use crate::offload::checksum::{
-    self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Segment, TCP, UDP, add, u16_at,
+    self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, FRAGMENT_MASK, Segment, TCP, UDP, add, u16_at,
 };
 use crate::offload::coalesce::{HEADER_BYTES, Place, Switches};
 use crate::sink::OpenChecksum;
 
 const ECE: u8 = 0x40;
 const ACK: u8 = 0x10;
-/// More fragments, and the fragment offset.
-const FRAGMENT_MASK: u16 = 0x3fff;
 pub(super) const PSH: u8 = 0x08;
 /// The flags, from the start of a TCP header.
 pub(super) const TCP_FLAGS: usize = 13;
