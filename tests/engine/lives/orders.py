@@ -109,6 +109,11 @@ class Dice(Frames):
         limits = Limits(one, two, three, bpdu, guard, arp, nd, discovery, floods)
         return SetLimits(network, limits)
 
+    def set_path(self, peer: bytes) -> Command:
+        """A path or none, with sizes that make no sense among those that do."""
+        path = None if self.one_in(4) else self.path()
+        return SetPath(peer, path, self.of(1472, 1472, 1452, 300, 60, 20, -5), self.spread())
+
     def send_twice(self, peer: bytes) -> Command:
         """By a second path, for a while and some bytes."""
         size = self.of(1472, 1444, 900, 60, -5)
@@ -146,10 +151,7 @@ class Dice(Frames):
             case 9:
                 return self.set_limits(network)
             case 10 | 11 | 12:
-                path = None if self.one_in(4) else self.path()
-                return SetPath(
-                    peer, path, self.of(1472, 1472, 1452, 300, 60, 20, -5), self.spread()
-                )
+                return self.set_path(peer)
             case 31:
                 return self.send_twice(peer)
             case 13:
