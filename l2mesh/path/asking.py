@@ -113,6 +113,11 @@ class Asking:
         self.rounds.start(candidates, now)
         self.continue_round(now)
 
+    def search(self, candidates: list[Candidate], now: float) -> None:
+        """Something has changed: a round of these, and the next one comes soon."""
+        self.rounds.forgive()
+        self.start_round(candidates, now)
+
     def continue_round(self, now: float) -> None:
         """Probe what is due."""
         for candidate in self.rounds.due(self._table, now):

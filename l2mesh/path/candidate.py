@@ -309,6 +309,11 @@ class CandidateTable:
         known = self._by_path.get(path) if kind is Kind.TOLD else None
         return known if known is not None and known.is_direct and not known.usable else None
 
+    def drop_direct(self) -> None:
+        """No endpoint is usable until it answers again."""
+        for candidate in self.direct():
+            candidate.usable = False
+
     def remove(self, path: Path) -> None:
         """Forget ``path``, if it is known."""
         self._by_path.pop(path, None)

@@ -2,10 +2,10 @@
 
 The states are in `l2mesh.path.state`, what is asked by which candidate in `l2mesh.path.asking`, how
 the path in use is watched in `l2mesh.path.heartbeat`, what follows when no path answers in
-`l2mesh.path.silence` (section 8.4 of ``docs/protocol.md``). Nothing moves because of a source
-address: an authentic datagram from elsewhere is answered by one PROBE there at most, and only the
-reply to that makes the endpoint usable. The owner calls ``note_activity`` before
-``handle_timeout``, as often as ``tick_s`` says.
+`l2mesh.path.silence`, and without frames in `l2mesh.path.resting` (section 8.4 of
+``docs/protocol.md``). Nothing moves because of a source address: an authentic datagram from
+elsewhere is answered by one PROBE there at most, and only the reply to that makes the endpoint
+usable. The owner calls ``note_activity`` before ``handle_timeout``, as often as ``tick_s`` says.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from l2mesh.path.outputs import PathChanged, PathOutput
 from l2mesh.path.patience import drop_silent, has_better, patience_s
 from l2mesh.path.probe import ProbeLimiter
 from l2mesh.path.redundancy import Copies
+from l2mesh.path.resting import Resting, Turn
 from l2mesh.path.silence import Silence
 from l2mesh.path.state import PathState
 from l2mesh.path.steering import Steering
@@ -54,6 +55,7 @@ class PathSet:
         self._active: Candidate | None = None
         self._followed: Path | None = None
         self._need = Need()
+        self._rest = Resting(self._need, self._table)
         self._uplinks = Uplinks(self._table, self._asking)
         self._steering = Steering()
         self._silence = Silence(self._outputs)
@@ -157,8 +159,7 @@ class PathSet:
             return
         before = self._active
         self._rounds.stop(self._table.direct())
-        for candidate in self._table.direct():
-            candidate.usable = False
+        self._table.drop_direct()
         self._settle(now)
         if before is not None and before.is_direct:
             self._copies.send(before, self._active, now)
@@ -189,9 +190,8 @@ class PathSet:
             self._settle(now, changed=True)
             new = self._untried()
         if self._need.live_at is not None:
-            self._rounds.forgive()
             self.challenge(now)
-            self._asking.start_round(new, now)
+            self._asking.search(new, now)
 
     def follow(self, path: Path | None, now: float) -> None:
         """The peer speaks to us by this path: use it as well, as soon as it has answered."""
@@ -241,9 +241,10 @@ class PathSet:
         if self._need.live_at is None:
             return
         if again:
-            self._rounds.forgive()
             self.challenge(now)
-        self._asking.start_round(self._table.direct() if again else new, now)
+            self._asking.search(self._table.direct(), now)
+        else:
+            self._asking.start_round(new, now)
 
     def session_live(self, now: float) -> None:
         """There is a session (or a newer one): probes can be sealed, paths are tried."""
@@ -252,9 +253,8 @@ class PathSet:
         elif self._active is not None and not self._silence.is_told:
             return
         self._silence.end()
-        self._rounds.forgive()
         self.challenge(now)
-        self._asking.start_round(list(self._table), now)
+        self._asking.search(list(self._table), now)
 
     def session_lost(self, now: float) -> None:
         """No session is left: nothing is sent. The path in use is kept for the next handshake."""
@@ -275,7 +275,7 @@ class PathSet:
         if self._uplinks.is_reply(candidate, now):
             self._heartbeat.beside(now)
             return
-        if self._is_worth_asking(candidate, now):
+        if self._rest.is_worth_asking(candidate, now):
             self._asking.probe(candidate, now)
         self._follow(candidate, now)
 
@@ -293,7 +293,7 @@ class PathSet:
                 self._steering.uses_both()
             else:
                 self._follow(candidate, now)
-        if self._is_worth_asking(candidate, now) and now >= candidate.probed_at + _PROBE_GAP_S:
+        if self._rest.is_worth_asking(candidate, now) and now >= candidate.probed_at + _PROBE_GAP_S:
             self._asking.probe(candidate, now, is_back=True)
 
     def receive_reply(self, nonce: int, path: Path, now: float) -> bool:
@@ -311,7 +311,7 @@ class PathSet:
             self._rounds.forgive()
             if not self._uplinks.keeps_all:
                 self._rounds.stop(self._table.direct(candidate.uplink))  # the peer asks as well
-            candidate.usable = self._direct and not self._rests_on_relay()
+            candidate.usable = self._direct and not self._rest.is_on
         self._bond.answered(path, now)
         if candidate is self._active:
             self._heartbeat.answered(now)
@@ -355,7 +355,9 @@ class PathSet:
         self._rest_when_idle(now)
         self._watch_active(now)
         self._bond.handle_timeout(self._active, now, is_flowing=flowing)
-        self._try_sizes(now)
+        if self._active is not None and flowing and not self._heartbeat.unanswered:
+            self._asking.try_sizes(self._active, now)
+            self._bond.tell(self._active)
         self._retry(now)
         if self._active is None and now >= self._rounds.search_until:
             self._silence.tell(now)
@@ -368,7 +370,9 @@ class PathSet:
         if self._active is None:
             due.append(max(self._rounds.search_until, self._silence.tell_at()))
         else:
-            due.append(self._next_beat())
+            beat_at = self._heartbeat.next_beat(keep_alive=self._need.keeps_alive)
+            due.append(max(beat_at, self._silence.beat_at(self._heartbeat)))
+            due.append(self._need.idle_at())
         if self._may_retry():
             due.append(self._rounds.retry_at)
         due.append(self._uplinks.next_timeout(self._active, is_idle=self._need.is_idle))
@@ -428,8 +432,9 @@ class PathSet:
             self._beat(self._active, now)
         elif not self._silence.is_told:
             self._give_up(self._active, now)
-        else:
-            self._beat_silent(self._active, now)
+        elif now >= self._silence.beat_at(self._heartbeat):
+            self._beat(self._active, now)
+            self._silence.tell(now)
 
     def _beat(self, active: Candidate, now: float) -> None:
         """One heartbeat; from the second unanswered one on, what else works is asked as well."""
@@ -441,12 +446,6 @@ class PathSet:
         self._heartbeat.beat(now)
         self._asking.probe(active, now, is_heartbeat=True)
         self._copies.send_while_late(active, self._heartbeat, self._table, now)
-
-    def _beat_silent(self, active: Candidate, now: float) -> None:
-        """No path answers, and that was told: ask now and then."""
-        if now >= self._silence.beat_at(self._heartbeat):
-            self._beat(active, now)
-            self._silence.tell(now)
 
     def _follow(self, candidate: Candidate, now: float) -> None:
         """The peer's newest packets come by this one: does the path in use still work?"""
@@ -464,8 +463,7 @@ class PathSet:
         if dead.is_direct or any(relay.usable for relay in self._table.relays()):
             self._active = None
         self._settle(now, changed=True)
-        self._rounds.forgive()
-        self._asking.start_round(self._untried(), now)
+        self._asking.search(self._untried(), now)
         self.challenge(now)
         if not answered:
             self._silence.tell(now)
@@ -490,36 +488,11 @@ class PathSet:
 
     def _rest_when_idle(self, now: float) -> None:
         """After 600 s without frames the relay takes over; the first frame starts a new search."""
-        was_idle, self._need.is_idle = self._need.is_idle, not self._need.is_awake(now)
-        if was_idle and not self._need.is_idle:
-            self._rounds.forgive()
-            self._asking.start_round(self._untried(), now)
+        turn = self._rest.turn(now, is_direct=self.is_direct)
+        if turn is Turn.SEARCH:
+            self._asking.search(self._untried(), now)
             self.challenge(now)
-        elif self.is_direct and self._rests_on_relay():
-            for candidate in self._table.direct():
-                candidate.usable = False
+        elif turn is Turn.REST:
             self._settle(now)
             if self._need.keeps_alive:
                 self.challenge(now)
-
-    def _rests_on_relay(self) -> bool:
-        """Whether direct paths are left alone, since their NATs may close unseen."""
-        relays = self._table.relays()
-        return self._need.is_idle and any(each.path.relay and each.usable for each in relays)
-
-    def _is_worth_asking(self, candidate: Candidate, now: float) -> bool:
-        """Not if it has just answered, nor an endpoint while a relay has to do."""
-        rests = candidate.is_direct and self._rests_on_relay()
-        return not rests and not candidate.has_just_answered(now)
-
-    def _next_beat(self) -> float:
-        at = self._heartbeat.next_beat(keep_alive=self._need.keeps_alive)
-        at = max(at, self._silence.beat_at(self._heartbeat))
-        return min(at, self._need.idle_at())
-
-    def _try_sizes(self, now: float) -> None:
-        """While frames flow and it answers: see how large a datagram the path in use carries."""
-        if self._active is None or not self._heartbeat.is_flowing or self._heartbeat.unanswered:
-            return
-        self._asking.try_sizes(self._active, now)
-        self._bond.tell(self._active)
