@@ -36,7 +36,7 @@ CIPHER = Cipher.CHACHA20_POLY1305
 ELSEWHERE = Endpoint("198.51.100.7", 4242)
 
 
-class CheapTransport:
+class CheapTransport(Transport):
     """Text in the clear and a keyed tag: for tests of what happens around encryption."""
 
     def __init__(self, key: bytes) -> None:

@@ -82,7 +82,7 @@ class CheapCrypto:
         return b"\0" + address + digest[6:]
 
 
-class CheapTransport:
+class CheapTransport(Transport):
     """One direction of one index: plaintext and a keyed tag over counter, header and text."""
 
     __slots__ = ("_key", "_salt")

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2mesh.crypto import Cipher, KeyPair, SodiumCrypto, hmac_blake2s
+from l2mesh.crypto import (
+    RUN_AAD_BYTES,
+    TAG_BYTES,
+    Cipher,
+    KeyPair,
+    SodiumCrypto,
+    Transport,
+    hmac_blake2s,
+)
 from l2mesh.errors import CryptoError
 
 CRYPTO = SodiumCrypto()
@@ -193,6 +201,53 @@ def test_what_was_returned_outlives_the_next_call(cipher: Cipher) -> None:
     first = end.seal(1, b"", b"first")
     end.seal(2, b"", b"other")
     assert end.open(1, b"", first) == b"first"
+
+
+@ciphers
+@given(
+    st.lists(st.binary(min_size=20, max_size=20), max_size=70),
+    st.binary(max_size=20),
+    st.integers(0, 9),
+)
+def test_run_is_sealed_and_opened_as_its_datagrams_one_by_one(
+    cipher: Cipher, texts: list[bytes], last: bytes, skip: int
+) -> None:
+    end, heads = CRYPTO.transport(cipher, KEY, SALT), bytes(range(skip + RUN_AAD_BYTES))
+    run = b"".join(heads + text + bytes(TAG_BYTES) for text in [*texts, last])
+    stride = len(heads) + 20 + TAG_BYTES if texts else len(run)
+    sealed = end.seal_run(7, run, stride, skip)
+    assert sealed == Transport.seal_run(end, 7, run, stride, skip)
+    for forged in (None, 0, len(run) // 2, len(run) - 1):
+        came = bytearray(sealed)
+        if forged is not None:
+            came[forged] ^= 1
+        opened, count = end.open_run(7, bytes(came), stride, skip)
+        as_specified = Transport.open_run(end, 7, bytes(came), stride, skip)
+        assert count == as_specified[1]
+        for at in range(0, count * stride, stride):
+            text = slice(at, min(at + stride, len(run)) - TAG_BYTES)
+            assert opened[text] == as_specified[0][text]
+    assert end.open_run(7, sealed, stride, skip)[1] == len(texts) + 1
+
+
+@ciphers
+@pytest.mark.parametrize(("size", "stride"), [(0, 40), (40, 0), (40, 24), (64, 40), (63, 40)])
+def test_run_with_a_datagram_without_room_for_a_tag_is_refused(
+    cipher: Cipher, size: int, stride: int
+) -> None:
+    end = CRYPTO.transport(cipher, KEY, SALT)
+    with pytest.raises(CryptoError):
+        end.seal_run(0, bytes(size), stride, 1)
+    with pytest.raises(CryptoError):
+        end.open_run(0, bytes(size), stride, 1)
+
+
+@ciphers
+def test_runs_of_other_shapes_do_not_mix(cipher: Cipher) -> None:
+    end = CRYPTO.transport(cipher, KEY, SALT)
+    for count, stride, skip in ((3, 100, 0), (50, 100, 0), (2, 100, 8), (44, 1472, 8), (3, 100, 0)):
+        run = (bytes(range(256)) * (count * stride))[: count * stride]
+        assert end.seal_run(1, run, stride, skip) == Transport.seal_run(end, 1, run, stride, skip)
 
 
 @ciphers

@@ -52,6 +52,7 @@ class SendKey:
     word: int
     """First half of the DATA header without flags: 0x80 u8 | index u24."""
     seal: Callable[[int, bytes, bytes], bytes]
+    seal_run: Callable[[int, bytes, int, int], bytes]
     alert: int
     """From this counter on somebody must look before sending."""
     elided: bytes | None = None
@@ -139,6 +140,7 @@ class ReceiveKey:
     network: int
     index: int
     open: Callable[[int, bytes, bytes], bytes]
+    open_run: Callable[[int, bytes, int, int], tuple[bytes, int]]
     elided: dict[int, bytes]
     """The Ethernet header that may be left out, by IP version; empty: none."""
     window: ReplayWindow = field(default_factory=ReplayWindow)
@@ -182,7 +184,8 @@ class Peers:
         transport = self._crypto.transport(command.cipher, command.key, command.salt)
         addresses = command.elided
         elided = {ip: addresses + of for ip, of in _ETHERTYPES.items()} if addresses else {}
-        key = ReceiveKey(peer, session, command.network, command.index, transport.open, elided)
+        network, index = command.network, command.index
+        key = ReceiveKey(peer, session, network, index, transport.open, transport.open_run, elided)
         self.indices[command.index] = peer.receive[command.index] = key
 
     def install_send(self, command: InstallSend) -> Peer:
@@ -191,7 +194,8 @@ class Peers:
         transport = self._crypto.transport(command.cipher, command.key, command.salt)
         word = DATA_BIT << 24 | command.index
         alert = self._bounds.rekey_counter
-        key = SendKey(command.session, word, transport.seal, alert, command.elided)
+        seal, seal_run = transport.seal, transport.seal_run
+        key = SendKey(command.session, word, seal, seal_run, alert, command.elided)
         if command.network:
             peer.send[command.network] = key
         else:

@@ -5,6 +5,9 @@ window moves, the session is confirmed, a new source is told, flags are judged, 
 goes where it belongs.
 """
 
+from functools import lru_cache
+from struct import Struct
+
 from l2mesh.datapath.interface import (
     ControlReceived,
     DropReason,
@@ -22,10 +25,9 @@ from l2mesh.datapath.reference.switching import Switching
 from l2mesh.datapath.reference.upcalls import Upcalls
 from l2mesh.errors import CryptoError
 from l2mesh.session.replay import WINDOW
-from l2mesh.wire.data import ALLOWED_FLAGS, HEADER, HEADER_BYTES, MAX_INDEX, TAG, Flag
+from l2mesh.wire.data import ALLOWED_FLAGS, HEADER, HEADER_BYTES, MAX_INDEX, OVERHEAD, TAG, Flag
 
 _unpack_header = HEADER.unpack_from
-_pack_header = HEADER.pack
 _FLAGS = 0x7F
 _CONTROL = int(Flag.CONTROL)
 _FRAG = int(Flag.FRAG)
@@ -113,49 +115,62 @@ class Receiver:
                 may_follow = self._receive_frame(key, flags, text, now)
                 followed = counter + 1 if may_follow else -1
                 if may_follow and counter == key.window.highest:
-                    count = self._follow(key, word, run, begin + stride, stride, skip)
-                    begin, followed = begin + count * stride, followed + count
+                    at = begin + stride
+                    count, may_follow = self._follow(key, word, run, at, stride, skip, now)
+                    begin += count * stride
+                    followed = followed + count if may_follow else -1
             else:
                 self._receive_control(key, flags, text, Path(source, relay))
 
     def _follow(
-        self, key: ReceiveKey, word: int, run: bytes, begin: int, stride: int, skip: int
-    ) -> int:
-        """Take what goes on with the super-frame that the newest datagram began: how many do.
+        self,
+        key: ReceiveKey,
+        word: int,
+        run: bytes,
+        begin: int,
+        stride: int,
+        skip: int,
+        now: float,
+    ) -> tuple[int, bool]:
+        """Take what goes on with the super-frame that the newest datagram began.
 
-        Their headers are the expected ones and their frames join it, so that nothing else about
-        them needs a look. The first that differs, or is forged, is for `receive` to judge.
+        How many datagrams, and whether CONT may follow. Their headers are the expected ones, so
+        that they are opened together. One that differs, or is forged, is for `receive` to judge.
         """
         word |= _CONT << 24
-        flags = word >> 24 & _FLAGS
+        flags, first = word >> 24 & _FLAGS, key.window.highest + 1
+        if flags not in ALLOWED_FLAGS or self._switching.growing(key.network) is None:
+            return 0, True
+        most = min(self._refuse - first, WINDOW)
+        count = _count_next(run, begin, stride, skip, word << 32 | first, most)
+        if not count:
+            return 0, True
+        run = run[begin : begin + count * stride]
+        opened, count = key.open_run(first, run, stride, skip)
+        octets = min(len(run), count * stride)
+        key.window.commit_next(count)
+        activity = key.peer.activity
+        activity.rx_packets += count
+        activity.rx_bytes += octets - count * skip
+        texts = [
+            opened[at : at + stride - skip - OVERHEAD]
+            for at in range(skip + HEADER_BYTES, octets - stride, stride)
+        ]
+        if count:
+            texts.append(opened[(count - 1) * stride + skip + HEADER_BYTES : octets - TAG])
+        return count, self._take_texts(key, flags, texts, now)
+
+    def _take_texts(self, key: ReceiveKey, flags: int, texts: list[bytes], now: float) -> bool:
+        """What came with CONT behind the begin of a super-frame; whether CONT may follow."""
+        may_follow, taken = True, 0
         chain = self._switching.growing(key.network)
-        if chain is None or flags not in ALLOWED_FLAGS:
-            return 0
-        is_open, is_elided = bool(flags & _CSUM), flags & _ELIDED
-        window, open_ = key.window, key.open
-        first = counter = window.highest + 1
-        last = min(self._refuse, first + WINDOW)
-        octets = 0
-        for at in range(begin + skip, len(run), stride):
-            text_at = at + HEADER_BYTES
-            header, sealed = run[at:text_at], run[text_at : at + stride - skip]
-            is_next = header == _pack_header(word, counter) and counter < last
-            if not (is_next and chain.grows and len(sealed) >= TAG):
-                break
-            try:
-                text = open_(counter, header, sealed)
-            except CryptoError:
-                break
-            frame = _restore_header(key, text) if is_elided else text
-            if frame is None or not chain.take(frame, len(frame), is_open=is_open):
-                break
-            octets += HEADER_BYTES + len(sealed)
-            counter += 1
-        count = counter - first
-        window.commit_next(count)
-        key.peer.activity.rx_packets += count
-        key.peer.activity.rx_bytes += octets
-        return count
+        if chain is not None and texts and flags & _CSUM:
+            header = _find_header(key, flags, texts[0])
+            taken = chain.take_alike(texts, header) if header is not None else 0
+        for text in texts[taken:]:
+            if not (may_follow and self._continue(key, flags, text)):
+                may_follow = self._receive_frame(key, flags, text, now)
+        return may_follow
 
     def _open(self, key: ReceiveKey, counter: int, header: bytes, sealed: bytes) -> bytes | None:
         """The plaintext, once it is known to be authentic and new."""
@@ -188,8 +203,10 @@ class Receiver:
         """
         if flags not in ALLOWED_FLAGS:
             return False
-        frame = _restore_header(key, text) if flags & _ELIDED else text
-        return frame is not None and self._join(key.network, frame, is_open=bool(flags & _CSUM))
+        header = _find_header(key, flags, text)
+        if header is None:
+            return False
+        return self._join(key.network, header + text, is_open=bool(flags & _CSUM))
 
     def _receive_frame(self, key: ReceiveKey, flags: int, text: bytes, now: float) -> bool:
         """The plaintext of a datagram on a network's index; whether CONT may join it."""
@@ -203,14 +220,12 @@ class Receiver:
         elif flags == _CONTROL or flags not in ALLOWED_FLAGS:
             self._counters.drop(DropReason.BAD_FLAGS)
             return False
-        elif flags & _ELIDED:
-            whole = _restore_header(key, text)
-            if whole is None:
+        else:
+            header = _find_header(key, flags, text)
+            if header is None:
                 self._counters.drop(DropReason.BAD_OFFLOAD)
                 return False
-            frame = whole
-        else:
-            frame = text
+            frame = header + text
         peer.activity.frame = now
         if flags & _GROUP:
             self._replication.receive(peer, key.network, frame, now)
@@ -246,7 +261,31 @@ def _forget_old(peer: Peer, before: float) -> None:
         del peer.seen[path]
 
 
-def _restore_header(key: ReceiveKey, text: bytes) -> bytes | None:
-    """A frame whose 14 bytes of Ethernet header were left out, None if they cannot be known."""
-    header = key.elided.get(text[0] >> 4) if text else None
-    return None if header is None else header + text
+def _find_header(key: ReceiveKey, flags: int, text: bytes) -> bytes | None:
+    """The bytes of a frame that were left out before `text`, None if they cannot be known."""
+    if not flags & _ELIDED:
+        return b""
+    return key.elided.get(text[0] >> 4) if text else None
+
+
+def _count_next(run: bytes, begin: int, stride: int, skip: int, first: int, most: int) -> int:
+    """How many datagrams from `begin` on have the headers `first`, `first` + 1 and so on.
+
+    At most `most`. Each is a word and a counter, read as one number.
+    """
+    full, rest = divmod(len(run) - begin, stride)
+    count = min(full + (rest >= skip + OVERHEAD), most)
+    if count <= 0:
+        return 0
+    wanted = range(first, first + count)
+    found = _headers(count, stride, skip).unpack_from(run, begin)
+    if found == tuple(wanted):
+        return count
+    return next(at for at, pair in enumerate(zip(found, wanted, strict=True)) if pair[0] != pair[1])
+
+
+@lru_cache(maxsize=256)
+def _headers(count: int, stride: int, skip: int) -> Struct:
+    """The headers of so many datagrams `stride` bytes apart, each behind `skip` others."""
+    between = f"{stride - HEADER_BYTES}x"
+    return Struct(f">{skip}x{between.join('Q' * count)}")

@@ -33,7 +33,7 @@ from l2mesh.datapath.reference.twice import Twin, make_copies, make_twin
 from l2mesh.datapath.reference.upcalls import Upcalls
 from l2mesh.switch.checksum import complete_checksum
 from l2mesh.switch.ethernet import HEADER_BYTES as ETHERNET_BYTES
-from l2mesh.wire.data import HEADER, PIECE_HEAD, Flag
+from l2mesh.wire.data import HEADER, PIECE_HEAD, TAG, Flag
 from l2mesh.wire.relay import frame_relay
 
 _new = tuple.__new__  # a NamedTuple made without its own __new__ takes half the time
@@ -45,6 +45,7 @@ _CONT = int(Flag.CONT) << 24
 _CSUM = int(Flag.CSUM) << 24
 _ELIDED = int(Flag.ELIDED) << 24
 _GROUP = int(Flag.GROUP) << 24
+_TAG_ROOM: Final = bytes(TAG)
 _VERSIONS: Final = {b"\x08\x00": 4, b"\x86\xdd": 6}
 """Ethertype -> IP version."""
 
@@ -171,13 +172,12 @@ class Sender:
         is_open = whole.may_stay_open()
         word = key.word | (_ELIDED if skip else 0) | (_CSUM if is_open else 0)
         run: list[bytes] = []
-        seal, head = key.seal, peer.relay_head
+        head = peer.relay_head
         for counter, text in enumerate(split(whole, size, skip, is_open=is_open), first):
-            header = _pack_header(word, counter)
-            run += (head, header, seal(counter, header, text))
+            run += (head, _pack_header(word, counter), text, _TAG_ROOM)
             word |= _CONT
-        datagrams = b"".join(run)
-        stride = sum(map(len, run[:3]))
+        stride = sum(map(len, run[:4]))
+        datagrams = key.seal_run(first, b"".join(run), stride, len(head))
         push_trains(self._outputs, datagrams, stride, endpoint)
         self._count(peer, count, len(datagrams), now)
 

@@ -157,6 +157,29 @@ class Chain:
                 return True
         return self._take(frame, end, is_open=is_open)
 
+    def take_alike(self, texts: list[bytes], header: bytes) -> int:
+        """Append frames with open checksums as long as each is one step from the one before.
+
+        How many were. Of each the first bytes are left out, the same `header` of all of them.
+        """
+        if not self._frame.startswith(header):
+            return 0
+        payload = self._layout.payload - len(header)
+        length = payload + self._size
+        step, number = self._step, self._number & (1 << 8 * payload) - 1
+        payloads = []
+        for text in texts[: self._alike]:
+            number += step
+            if len(text) != length or int.from_bytes(text[:payload], "big") != number:
+                break
+            payloads.append(text[payload:])
+        taken = len(payloads)
+        self._payloads += payloads
+        self._number += taken * step
+        self._alike -= taken
+        self._length += taken * self._size
+        return taken
+
     def _take(self, frame: bytes, end: int, *, is_open: bool) -> bool:
         """The long way of a frame that is not just a step away."""
         l3, l4, payload, _, _, protocol = self._layout

@@ -132,13 +132,10 @@ def split(whole: SuperFrame, size: int, skip: int = 0, *, is_open: bool) -> Iter
     """
     headers, frame = _Headers(whole, size), whole.frame
     first, end = whole.layout.payload, len(frame)
-    number = step = often = 0
-    for index, at in enumerate(range(first, end, size)):
+    length = first - skip
+    at, index = first, 0
+    while at < end:
         piece = frame[at : at + size]
-        if often and at + size < end:
-            number, often = number + step, often - 1
-            yield number.to_bytes(first - skip, "big") + piece
-            continue
         if at + size >= end:
             headers.set_last(end - at)
         headers.number(index, at - first)
@@ -146,9 +143,15 @@ def split(whole: SuperFrame, size: int, skip: int = 0, *, is_open: bool) -> Iter
             headers.complete(piece)
         shared = bytes(headers.octets[skip:])
         yield shared + piece
-        if is_open and index:  # the first one may have CWR
-            number = int.from_bytes(shared, "big")
+        at, index = at + size, index + 1
+        if is_open and index > 1:  # the first one may have CWR
             step, often = find_step(headers.octets, whole.layout, size)
+            alike = max(0, min(often, (end - at - 1) // size))
+            number, stop = int.from_bytes(shared, "big"), at + alike * size
+            for place in range(at, stop, size):
+                number += step
+                yield number.to_bytes(length, "big") + frame[place : place + size]
+            at, index = stop, index + alike
 
 
 class _Headers:
