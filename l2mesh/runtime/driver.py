@@ -64,6 +64,7 @@ KNOWN_ENDPOINTS: Final = 4096
 """Endpoints kept as objects, so that a peer's datagrams do not each make one; then cleared."""
 
 _RELAY: Final = bytes([DatagramType.RELAY])
+_CONTROL: Final = int(Flag.CONTROL)
 _new = tuple.__new__  # a NamedTuple made without its own __new__ takes half the time
 _COMMANDS: Final[frozenset[type]] = frozenset(get_args(Command))
 _PORT_GONE: Final = frozenset({errno.EBADFD, errno.EBADF, errno.ENODEV, errno.ENXIO})
@@ -386,4 +387,4 @@ def _is_for_core(datagram: bytes) -> bool:
     first = datagram[:1]
     if first == _RELAY:
         first = datagram[RELAY_HEADER_BYTES : RELAY_HEADER_BYTES + 1]
-    return bool(first) and (first[0] < DATA_BIT or bool(first[0] & Flag.CONTROL))
+    return bool(first) and (first[0] < DATA_BIT or bool(first[0] & _CONTROL))

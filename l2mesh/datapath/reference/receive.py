@@ -147,27 +147,31 @@ class Receiver:
             return 0, True
         run = run[begin : begin + count * stride]
         opened, count = key.open_run(first, run, stride, skip)
+        if not count:
+            return 0, True
         octets = min(len(run), count * stride)
         key.window.commit_next(count)
         activity = key.peer.activity
         activity.rx_packets += count
         activity.rx_bytes += octets - count * skip
-        texts = [
-            opened[at : at + stride - skip - OVERHEAD]
-            for at in range(skip + HEADER_BYTES, octets - stride, stride)
-        ]
-        if count:
-            texts.append(opened[(count - 1) * stride + skip + HEADER_BYTES : octets - TAG])
-        return count, self._take_texts(key, flags, texts, now)
+        places = range(skip + HEADER_BYTES, octets, stride)
+        length = stride - skip - OVERHEAD
+        return count, self._take_texts(key, flags, opened[: octets - TAG], places, length, now)
 
-    def _take_texts(self, key: ReceiveKey, flags: int, texts: list[bytes], now: float) -> bool:
-        """What came with CONT behind the begin of a super-frame; whether CONT may follow."""
+    def _take_texts(
+        self, key: ReceiveKey, flags: int, run: bytes, places: range, length: int, now: float
+    ) -> bool:
+        """What came with CONT behind the begin of a super-frame; whether CONT may follow.
+
+        The texts lie at `places` in `run`, which ends with the last one; it alone may be shorter.
+        """
         may_follow, taken = True, 0
         chain = self._switching.growing(key.network)
-        if chain is not None and texts and flags & _CSUM:
-            header = _find_header(key, flags, texts[0])
-            taken = chain.take_alike(texts, header) if header is not None else 0
-        for text in texts[taken:]:
+        if chain is not None and flags & _CSUM:
+            header = _find_header(key, flags, run[places[0] : places[0] + length])
+            taken = chain.take_alike(run, places, length, header) if header is not None else 0
+        for at in places[taken:]:
+            text = run[at : at + length]
             if not (may_follow and self._continue(key, flags, text)):
                 may_follow = self._receive_frame(key, flags, text, now)
         return may_follow

@@ -124,7 +124,7 @@ class Chain:
         self._layout = layout
         self._size = self._length = end - payload
         self._payloads = [frame[payload:end]]
-        self._mask = _mask(layout._replace(end=0))
+        self._mask = _mask(l3, l4, payload, version, protocol)
         self._pattern = int.from_bytes(frame[:payload], "big") & self._mask
         self._pseudo = pseudo_sum(frame, layout, 0)
         self._counts_up = version == IPV4 and not u16(frame, l3 + 6) & DONT_FRAGMENT
@@ -157,22 +157,24 @@ class Chain:
                 return True
         return self._take(frame, end, is_open=is_open)
 
-    def take_alike(self, texts: list[bytes], header: bytes) -> int:
+    def take_alike(self, run: bytes, places: range, length: int, header: bytes) -> int:
         """Append frames with open checksums as long as each is one step from the one before.
 
-        How many were. Of each the first bytes are left out, the same `header` of all of them.
+        How many were. They lie at `places` in `run`, `length` bytes long or cut off by its end. Of
+        each the first bytes are left out, the same `header` of all of them.
         """
-        if not self._frame.startswith(header):
+        size, payload = self._size, self._layout.payload - len(header)
+        if length != payload + size or not self._frame.startswith(header):
             return 0
-        payload = self._layout.payload - len(header)
-        length = payload + self._size
         step, number = self._step, self._number & (1 << 8 * payload) - 1
         payloads = []
-        for text in texts[: self._alike]:
+        for at in places[: self._alike]:
             number += step
-            if len(text) != length or int.from_bytes(text[:payload], "big") != number:
+            begin = at + payload
+            piece = run[begin : begin + size]
+            if len(piece) != size or int.from_bytes(run[at:begin], "big") != number:
                 break
-            payloads.append(text[payload:])
+            payloads.append(piece)
         taken = len(payloads)
         self._payloads += payloads
         self._number += taken * step
@@ -381,9 +383,8 @@ def _addresses(frame: bytes, layout: Layout) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _mask(layout: Layout) -> int:
+def _mask(l3: int, l4: int, payload: int, version: int, protocol: int) -> int:
     """The bits of the headers that are equal in all frames of a chain, as one number."""
-    l3, l4, payload, _, version, protocol = layout
     mask = bytearray(b"\xff" * payload)
     if version == IPV4:
         mask[l3 + 2 : l3 + 6] = bytes(4)  # total length, identification
