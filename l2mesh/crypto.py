@@ -271,7 +271,7 @@ class SodiumTransport:
     for a 1,414-byte packet. Calling the C function on a scratch buffer that stays takes 1.5 us with
     AES-256-GCM and 3.0 us with ChaCha20-Poly1305, of which 0.9 and 2.1 are libsodium's own
     (`tools/benchmark/primitives.py`). libsodium can expand an AES key once for all packets, but
-    PyNaCl binds no such call. In a run, where a loop does nothing but call it, a packet takes 1.0
+    PyNaCl binds no such call. In a run, where a loop does nothing but call it, a packet takes 1.1
     us: pointers into the scratch are kept for as long as runs have the same shape.
 
     Memory: 2 KiB, or the largest packet or run so far. The scratch holds the last text until the
