@@ -82,6 +82,10 @@ counters! {
     tap_uso_refused,
     /// Frames for a port that is not attached.
     port_write_no_port,
+    /// Super-frames of TCP marked "congestion experienced" because a queue stood.
+    congestion_marks,
+    /// The same dropped, since their sender takes no marks or does not heed them.
+    congestion_drops,
 }
 
 /// Adds to a counter that only this thread writes, so that no bus has to be locked for it.

@@ -5,6 +5,7 @@
 //! * `shared` is what several of them share: the engine behind its lock, and the reports;
 //! * `outlet` is where the engine puts what it gives out: datagrams into the `outbox`, which makes
 //!   trains of them, frames towards their ports, merged into super-frames;
+//! * `standing` tells senders of a queue that does not empty;
 //! * `side` is the door for datagrams that the control plane carries;
 //! * [`tap`] and `sys` are the kernel: devices, and system calls behind safe faces;
 //! * [`flood`] and [`forwarder`] are no part of it, but measure it.
@@ -23,6 +24,7 @@ mod outlet;
 mod runner;
 mod shared;
 mod side;
+mod standing;
 mod sys;
 pub mod tap;
 mod worker;

@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use l2mesh_core::Endpoint;
 use l2mesh_core::offload::checksum::complete_at;
-use l2mesh_core::offload::coalesce::{Coalescer, Item, MOST_FRAMES, Place, Switches};
+use l2mesh_core::offload::coalesce::{Coalescer, HEADER_BYTES, Item, MOST_FRAMES, Place, Switches};
 use l2mesh_core::offload::split::Split;
 use l2mesh_core::offload::virtio;
 use l2mesh_core::sink::{Delivery, FrameMeta, GsoKind, Merged, Run, Sink};
 
 use crate::counters::{IoCounters, count};
 use crate::outbox::Outbox;
+use crate::standing::Standing;
 use crate::sys::Receiving;
 use crate::tap;
 
@@ -37,6 +38,8 @@ pub(crate) struct Port {
     pub(crate) switches: Switches,
     /// The device is gone; its owner was told.
     pub(crate) is_lost: bool,
+    /// What is known of the queue that this worker reads.
+    pub(crate) standing: Standing,
 }
 
 #[derive(Debug)]
@@ -72,9 +75,10 @@ impl Outlet {
         }
     }
 
-    /// Writes what was delivered since the last call; `buffers` are those that it was opened in.
-    pub(crate) fn write_frames(&mut self, buffers: &Receiving) {
-        let Self { ports, coalescer, aside, counters, merged, lost, .. } = self;
+    /// Writes what was delivered since the last call; `buffers` are those that it was opened in, and
+    /// `queue` is the one it came from.
+    pub(crate) fn write_frames(&mut self, buffers: &Receiving, mut queue: Option<&mut Standing>) {
+        let Self { ports, coalescer, aside, counters, merged, lost, outbox, .. } = self;
         let bytes_of = |place: &Place| {
             let buffer = if place.buffer == ASIDE {
                 &aside[..]
@@ -89,9 +93,21 @@ impl Outlet {
                 count(&counters.port_write_no_port, 1);
                 continue;
             };
+            let mut changed = [0; HEADER_BYTES];
+            let mut header = item.header;
+            if let Some(queue) = &mut queue
+                && item.gso.is_some()
+            {
+                let copy = &mut changed[..header.len()];
+                copy.copy_from_slice(header);
+                if !queue.passes(item.gso, copy, outbox.now, counters) {
+                    continue;
+                }
+                header = copy;
+            }
             let mut pieces = [IoSlice::new(&[]); MOST_FRAMES + 2];
             pieces[0] = IoSlice::new(&item.vnet);
-            pieces[1] = IoSlice::new(item.header);
+            pieces[1] = IoSlice::new(header);
             for (piece, place) in pieces[2..].iter_mut().zip(item.pieces) {
                 *piece = IoSlice::new(bytes_of(place));
             }

@@ -21,6 +21,7 @@ use crate::Options;
 use crate::counters::{IoCounters, count};
 use crate::outlet::Port;
 use crate::shared::{Inbox, Report, Request, Shared};
+use crate::standing::Standing;
 use crate::sys::boot_clock;
 use crate::tap::TapOffloads;
 use crate::worker::Worker;
@@ -129,6 +130,7 @@ impl Runner {
                 has_vnet: offloads.is_some(),
                 switches: Switches { tcp: known.tso, udp: known.uso },
                 is_lost: false,
+                standing: Standing::NEW,
             };
             let (done, is_done) = sync_channel(1);
             worker.inbox.request(Request::Attach { port, done });

@@ -114,6 +114,11 @@ impl FrameBuffer {
     pub(crate) fn frame(&self, length: usize) -> &[u8] {
         &self.0[FRAME_AT..FRAME_AT + length]
     }
+
+    /// The same, to be changed.
+    pub(crate) fn frame_mut(&mut self, length: usize) -> &mut [u8] {
+        &mut self.0[FRAME_AT..FRAME_AT + length]
+    }
 }
 
 /// Writes one frame.

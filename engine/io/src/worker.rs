@@ -7,7 +7,8 @@
 //! One wake: requests first; then the ports, so that their queues, which drop, stay short; then the
 //! sockets, whose datagrams are opened where they were received and written from there; then what
 //! waits to be sent; then time, and what is to be told. While a socket is full the ports are not
-//! read: their queues hold what is too much, and their senders notice.
+//! read: their queues hold what is too much. A queue that is not found empty for long is told to its
+//! senders (`standing`).
 
 use std::io;
 use std::os::fd::RawFd;
@@ -23,6 +24,7 @@ use crate::outbox::{Outbox, Sent};
 use crate::outlet::{Outlet, Port};
 use crate::shared::{Inbox, Request, Shared};
 use crate::side::SideDoor;
+use crate::standing::Standing;
 use crate::sys::{self, Epoll, Ready, Receiving, boot_clock};
 use crate::tap::{self, FrameBuffer};
 
@@ -59,6 +61,8 @@ pub(crate) struct Worker {
     sockets: Vec<RawFd>,
     /// What each socket's buffer had no room for so far.
     overflow: Vec<u32>,
+    /// What is known of each socket's queue.
+    standing: Vec<Standing>,
     shared: Arc<Shared>,
     inbox: Arc<Inbox>,
     counters: Arc<IoCounters>,
@@ -102,6 +106,7 @@ impl Worker {
             receiving: Receiving::new(SLOTS, SLOT_BYTES),
             frame: FrameBuffer::new(),
             overflow: vec![0; sockets.len()],
+            standing: vec![Standing::NEW; sockets.len()],
             sockets,
             shared: Arc::clone(shared),
             inbox: Arc::clone(inbox),
@@ -193,7 +198,10 @@ impl Worker {
         while frames < FRAMES && large < SUPER_FRAMES && !self.is_blocked {
             let length = match self.frame.read(fd, has_vnet) {
                 Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.outlet.ports[index].standing.emptied();
+                    return;
+                }
                 Err(error) => return self.read_failed(index, &error),
             };
             count(&self.counters.tap_reads, 1);
@@ -210,6 +218,12 @@ impl Worker {
                 continue;
             };
             count(&self.counters.tap_super_frames_in, u64::from(meta.gso.is_some()));
+            let (standing, frame) =
+                (&mut self.outlet.ports[index].standing, self.frame.frame_mut(length));
+            if !standing.passes(meta.gso, frame, self.now, &self.counters) {
+                continue;
+            }
+            let frame = self.frame.frame(length);
             let outlet = &mut self.outlet;
             self.shared.with(self.now, |engine, now| {
                 engine.frame(network, frame, meta, now, outlet);
@@ -266,7 +280,14 @@ impl Worker {
             self.open(slot, received.length, received.stride, source);
         }
         self.is_large = bytes > LARGE_BYTES * filled;
-        self.write_frames();
+        let queue = &mut self.standing[index];
+        if filled < slots {
+            queue.emptied();
+            self.outlet.write_frames(&self.receiving, None);
+        } else {
+            self.outlet.write_frames(&self.receiving, Some(queue));
+        }
+        self.end_batch();
     }
 
     /// What a slot holds: datagrams of `stride` bytes each.
@@ -281,8 +302,12 @@ impl Worker {
 
     /// Ends a batch.
     fn write_frames(&mut self) {
+        self.outlet.write_frames(&self.receiving, None);
+        self.end_batch();
+    }
+
+    fn end_batch(&mut self) {
         let outlet = &mut self.outlet;
-        outlet.write_frames(&self.receiving);
         self.shared.with(self.now, |engine, _| engine.end_batch(outlet));
     }
 

@@ -4,6 +4,7 @@
 
 pub mod checksum;
 pub mod coalesce;
+pub mod ecn;
 pub mod split;
 pub mod virtio;
 

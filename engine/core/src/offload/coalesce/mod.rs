@@ -41,7 +41,7 @@ mod tests;
 /// Frames in one super-frame: what every kernel takes as one UDP super-frame.
 pub const MOST_FRAMES: usize = 64;
 /// Room for Ethernet with two tags, IPv6 and TCP with all options, in whole words.
-const HEADER_BYTES: usize = (14 + 8 + 40 + 60usize).next_multiple_of(16);
+pub const HEADER_BYTES: usize = (14 + 8 + 40 + 60usize).next_multiple_of(16);
 const ETHERNET_BYTES: usize = 14;
 /// Flows looked for at once; one more takes the place of another, which then grows no more.
 const FLOWS: usize = 256;
