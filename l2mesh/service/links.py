@@ -10,7 +10,14 @@ import contextlib
 import errno
 import logging
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, ip_interface, ip_network
+from ipaddress import (
+    IPv4Interface,
+    IPv4Network,
+    IPv6Interface,
+    IPv6Network,
+    ip_interface,
+    ip_network,
+)
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,8 +41,14 @@ logger = logging.getLogger(__name__)
 ROUTE_PROTOCOL: Final = 108
 """``proto`` of our routes ('l'), unused in iproute2's rt_protos."""
 SCOPE_LINK: Final = 253
+CONNECTED_PRIORITY: Final = 256
+"""IP6_RT_PRIO_ADDRCONF, of the route that comes with an address of IPv6."""
 FAMILY_OF_VERSION: Final = {4: 2, 6: 10}
 """AF_INET and AF_INET6."""
+ROUTE_KERNEL: Final = 2
+"""RTPROT_KERNEL: the route that came with an address."""
+FEATURE_ECN: Final = 0x01
+"""RTAX_FEATURE_ECN: TCP that begins here asks for congestion marks, which our engine sets."""
 ADDRESS_NODAD: Final = 0x02
 """IFA_F_NODAD: the controller gives an address to one member, so it is usable at once."""
 LAST_WITH_BROADCAST: Final = 30
@@ -138,7 +151,39 @@ def change_addresses(ip: Any, name: str, old: frozenset[str], new: frozenset[str
         _tolerate(problems, f"removing {text}", errno.EADDRNOTAVAIL, ip.addr, "del", index, text)
     for text in sorted(new - old):
         _tolerate(problems, f"setting {text}", errno.EEXIST, ip.addr, "add", index, text)
+        with contextlib.suppress(NetlinkError):  # queues are longer then, and nothing else
+            _ask_for_marks(ip, index, ip_interface(text))
     return problems
+
+
+def _ask_for_marks(ip: Any, index: int, address: IPv4Interface | IPv6Interface) -> None:
+    """TCP towards the network of an address tries ECN (RFC 3168), which our engine answers.
+
+    Out there nobody can change the bits, since they travel encrypted. The route that came with the
+    address is changed; the kernel takes it away with the address all the same.
+    """
+    network = address.network
+    if network.prefixlen == network.max_prefixlen:
+        return
+    route: dict[str, Any] = {"dst": str(network), "oif": index, "proto": ROUTE_KERNEL}
+    metrics = {"features": FEATURE_ECN}
+    if isinstance(address, IPv4Interface):
+        route |= {"family": FAMILY_OF_VERSION[4], "scope": SCOPE_LINK, "prefsrc": str(address.ip)}
+        # "replace" would take the first route to this network, which may be another link's
+        ip.route("append", **route, metrics=metrics)
+        ip.route("del", **route)
+    elif not _is_elsewhere(ip, index, address.network):
+        route |= {"family": FAMILY_OF_VERSION[6], "priority": CONNECTED_PRIORITY}
+        ip.route("replace", **route, metrics=metrics)
+
+
+def _is_elsewhere(ip: Any, index: int, network: IPv6Network) -> bool:
+    """Whether another link has an address in the same network."""
+    others = (each for each in ip.get_addr(family=FAMILY_OF_VERSION[6]) if each["index"] != index)
+    return any(
+        ip_interface(f"{each.get('address')}/{each['prefixlen']}").network == network
+        for each in others
+    )
 
 
 def change_routes(

@@ -157,6 +157,34 @@ def test_routes_are_ours_and_only_for_broadcast_if_wanted(host: Host, devices: D
     assert shown.split() == ["10.77.0.0/16", "via", "10.9.0.1", "dev", DEVICE]
 
 
+def test_tcp_to_our_networks_asks_for_marks_and_other_routes_stay(
+    host: Host, devices: DeviceHost
+) -> None:
+    host.ip("tuntap", "add", "other0", "mode", "tap")
+    host.ip("link", "set", "other0", "up")
+    host.ip("addr", "add", "10.9.0.3/24", "dev", "other0")
+    devices.configure(addresses=["10.9.0.7/24", "10.8.0.7/24", "10.7.0.7/32", "fd09::7/64"])
+    assert marking_routes(host, DEVICE) == {"10.9.0.0/24", "10.8.0.0/24", "fd09::/64"}
+    assert marking_routes(host, "other0") == set()
+    for network, count in (("10.9.0.0/24", 2), ("10.8.0.0/24", 1), ("fd09::/64", 1)):
+        family = "-6" if ":" in network else "-4"
+        assert len(host.ip_json(family, "route", "show", "exact", network)) == count
+    devices.configure(addresses=[])
+    assert marking_routes(host, DEVICE) == set()
+    assert len(host.ip_json("-4", "route", "show", "exact", "10.9.0.0/24")) == 1
+
+
+def marking_routes(host: Host, name: str) -> set[str]:
+    """The networks towards which TCP over a link tries ECN."""
+    found = [
+        route
+        for family in ("-4", "-6")
+        for route in host.ip_json(family, "route", "show", "dev", name)
+    ]
+    # for IPv6 "metric" is the priority; what a route asks of TCP is a list of its own
+    return {route["dst"] for route in found if {"ecn": None} in route.get("metrics", [])}
+
+
 def test_default_route_carries_everything_but_our_own_datagrams(
     host: Host, devices: DeviceHost
 ) -> None:
