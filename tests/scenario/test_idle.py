@@ -10,6 +10,8 @@ from tests.simulator.seeds import seeds
 from tests.simulator.simulation import Simulation
 from tests.simulator.traffic import first_answer
 
+pytestmark = pytest.mark.slow
+
 PEERS = 20
 MOST_BITS_S = 2000
 HEADERS = 28

@@ -15,6 +15,8 @@ from tests.simulator.premade import premade_network
 from tests.simulator.seeds import seeds
 from tests.simulator.simulation import Simulation
 
+pytestmark = pytest.mark.slow
+
 MEMBERS: Final = int(os.environ.get("L2MESH_SIM_MEMBERS", "300"))
 REPLICATORS = 12
 UPLINK_COPIES = 32

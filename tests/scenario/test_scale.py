@@ -11,6 +11,8 @@ from tests.simulator.seeds import seeds
 from tests.simulator.simulation import POOL, Simulation
 from tests.simulator.traffic import first_answer
 
+pytestmark = pytest.mark.slow
+
 NODES: Final = int(os.environ.get("L2MESH_SIM_NODES", "200"))
 
 

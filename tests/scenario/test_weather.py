@@ -9,6 +9,8 @@ from tests.simulator.seeds import seeds
 from tests.simulator.simulation import Simulation
 from tests.simulator.traffic import Pings, first_answer
 
+pytestmark = pytest.mark.slow
+
 ROUGH = Line(latency_s=0.02, jitter_s=0.02, loss=0.025, reordered=0.2, duplicated=0.05)
 AWFUL = Line(latency_s=0.05, jitter_s=0.01, loss=0.163)
 """Over two such lines 30 % is lost; planets and controllers have good ones."""

@@ -8,7 +8,7 @@ from tests.system.mesh import LONG_S, Mesh, Pinging
 from tools.lab import Lab, wait_until
 from tools.lab.nats import NatKind
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 AGAIN_S = 3.0
 """Traffic flows again within this time after who relayed was killed."""

@@ -10,7 +10,7 @@ import pytest
 from tests.system.mesh import LONG_S, PATIENCE_S, Mesh, Wire, frame, marker, mesh_of
 from tools.lab import wait_until
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 NAMES = ("alice", "bob", "carol")
 BROADCAST = "ff:ff:ff:ff:ff:ff"

@@ -19,7 +19,7 @@ from tests.system.ports import BROADCAST, Crowd, collect, frame, station
 from tools.lab import Host, Node, wait_until
 from tools.lab.command import Argument
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(240)]
 
 MEMBERS = 30
 BROADCASTS = 1000

@@ -8,7 +8,7 @@ from tools.pairs.places import Neighbours, Pair, Place
 from tools.pairs.real import play_all
 from tools.pairs.table import judge, name_of
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 PAIRS: Final[tuple[Pair, ...]] = (
     (Place.ADDRESS, Place.RANDOM),

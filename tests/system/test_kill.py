@@ -13,7 +13,7 @@ from tests.system.mesh import LONG_S, PATIENCE_S, Mesh, mesh_of, seeded
 from tools.lab import wait_until
 from tools.lab.daemons import Daemon
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 ROUNDS = 5
 LONGEST_WAIT_S = 1.0

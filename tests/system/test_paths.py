@@ -8,7 +8,7 @@ import pytest
 from tests.system.mesh import LONG_S, PATIENCE_S, Mesh
 from tools.lab import Capture, Controller, Lab, Planet, wait_until
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 PLANET = "192.0.2.1"
 REFERENCE = "reference"

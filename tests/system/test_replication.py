@@ -10,7 +10,7 @@ from tests.system.mesh import LONG_S, Mesh, marker
 from tests.system.ports import BROADCAST, Crowd, collect, frame
 from tools.lab import Lab, wait_until
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(240)]
 
 MEMBERS = 30
 REPLICATORS = 3

@@ -7,7 +7,7 @@ import pytest
 from tests.system.mesh import LONG_S, PATIENCE_S, Mesh
 from tools.lab import Host, Lab, wait_until
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 NO_UDP = """
 table inet no_udp {
