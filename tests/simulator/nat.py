@@ -12,8 +12,11 @@ each, and lets in whom its filter admits.
 | SEQUENTIAL | the next port for each destination | the endpoint sent to |
 | FIREWALL | none: addresses pass as they are (IPv6) | the endpoint sent to |
 
-A mapping lives 120 s after the last datagram in either direction. What is not solicited is dropped.
-What the inside sends to the outside address comes back in only where the NAT hairpins.
+A mapping lives 120 s after the last datagram in either direction. What is not solicited is dropped,
+or taken by the box itself where it ``accepts``, as netfilter without an input filter does: it then
+remembers the stray for 30 s, and what the inside sends to its source meanwhile leaves by another
+port, since the answers could not be told apart. What the inside sends to the outside address comes
+back in only where the NAT hairpins.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from l2mesh.datapath.interface import Endpoint
 __all__ = ["Nat", "NatKind"]
 
 IDLE_S: Final = 120.0
+STRAY_S: Final = 30.0
+"""What was accepted and not answered is remembered so long (nf_conntrack_udp_timeout)."""
 _FIRST_RANDOM: Final = 20_000
 _LAST_RANDOM: Final = 60_000
 
@@ -73,6 +78,10 @@ class Nat:
     """From which random ports are drawn."""
     step: int = 1
     """From one port to the next (SEQUENTIAL)."""
+    accepts: bool = False
+    """Whether the box itself takes what is not solicited."""
+    _strays: dict[tuple[Endpoint, Endpoint], float] = field(default_factory=dict)
+    """(Outside endpoint, sender) -> when the sender's last stray datagram came."""
     _ports: dict[Endpoint, _Mapping] = field(default_factory=dict)
     """By the outside endpoint."""
     _by_source: dict[tuple[Endpoint, Endpoint | None], Endpoint] = field(default_factory=dict)
@@ -91,7 +100,7 @@ class Nat:
         """The outside endpoint as which a datagram from the inside goes on; None: it may not."""
         if self.only_to is not None and destination.host not in self.only_to:
             return None
-        key = (source, destination if self.kind.is_symmetric else None)
+        key = self._key(source, destination, now)
         outside = self._by_source.get(key)
         if outside is None or now - self._ports[outside].used > self.idle_s:
             outside = self._map(key, now)
@@ -102,9 +111,10 @@ class Nat:
     def inbound(self, source: Endpoint, destination: Endpoint, now: float) -> Endpoint | None:
         """Who inside gets a datagram that came to an endpoint of ours; None: nobody asked."""
         mapping = self._ports.get(destination)
-        if mapping is None or now - mapping.used > self.idle_s:
-            return None
-        if not self._admits(mapping, source, now):
+        is_old = mapping is None or now - mapping.used > self.idle_s
+        if mapping is None or is_old or not self._admits(mapping, source, now):
+            if self.accepts:
+                self._strays[destination, source] = now
             return None
         mapping.used = now
         if source in mapping.contacted:
@@ -120,24 +130,49 @@ class Nat:
         """Forget every mapping."""
         self._ports.clear()
         self._by_source.clear()
+        self._strays.clear()
+
+    def _key(
+        self, source: Endpoint, destination: Endpoint, now: float
+    ) -> tuple[Endpoint, Endpoint | None]:
+        """What a mapping is for: all destinations, or one that has a mapping of its own."""
+        own, shared = (source, destination), (source, None)
+        if self.kind.is_symmetric or self._is_alive(own, now):
+            return own
+        if self._is_alive(shared, now):
+            outside = self._by_source[shared]
+            if destination in self._ports[outside].contacted:
+                return shared
+            return own if self._is_stray(outside, destination, now) else shared
+        outside = Endpoint(self.address, source.port)
+        return own if self._is_stray(outside, destination, now) else shared
+
+    def _is_alive(self, key: tuple[Endpoint, Endpoint | None], now: float) -> bool:
+        outside = self._by_source.get(key)
+        return outside is not None and now - self._ports[outside].used <= self.idle_s
+
+    def _is_stray(self, outside: Endpoint, sender: Endpoint, now: float) -> bool:
+        """Whether the box itself talks to this sender there."""
+        return now - self._strays.get((outside, sender), float("-inf")) <= STRAY_S
 
     def _map(self, key: tuple[Endpoint, Endpoint | None], now: float) -> Endpoint:
         old = self._by_source.pop(key, None)
         if old is not None:
             del self._ports[old]
-        outside = self._choose(key[0], now)
+        outside = self._choose(*key, now)
         self._ports[outside] = _Mapping(key[0], now)
         self._by_source[key] = outside
         return outside
 
-    def _choose(self, source: Endpoint, now: float) -> Endpoint:
+    def _choose(self, source: Endpoint, destination: Endpoint | None, now: float) -> Endpoint:
         """A free outside endpoint."""
         if self.kind is NatKind.FIREWALL:
             return source
         if self.kind is NatKind.SEQUENTIAL:
             return Endpoint(self.address, self._next_port(now))
         wanted = Endpoint(self.address, source.port)
-        while self.kind is NatKind.SYMMETRIC or wanted in self._ports:
+        draws = self.kind is NatKind.SYMMETRIC or destination is not None
+        while draws or wanted in self._ports:
             wanted = Endpoint(self.address, self.random.choice(self.ports))
             if wanted not in self._ports:
                 break

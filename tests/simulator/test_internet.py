@@ -164,3 +164,24 @@ def test_a_host_that_moved_is_no_longer_where_it_was() -> None:
     assert net.names() == []
     net.send(one, Endpoint("198.51.100.3", PORT))
     assert net.names() == ["two"]
+
+
+def test_box_that_accepts_strays_gives_the_inside_another_port_towards_their_sender() -> None:
+    net = Net()
+    home = net.behind(NatKind.PRESERVING, "203.0.113.1")
+    assert home.gateway is not None and isinstance(home.gateway.nat, Nat)
+    home.gateway.nat.accepts = True
+    inner = net.host("inner", "192.168.0.2", home)
+    early, later = net.host("early", "198.51.100.1"), net.host("later", "198.51.100.2")
+    net.send(early, Endpoint("203.0.113.1", PORT))
+    assert net.names() == []
+    for outer in (early, later):
+        net.send(inner, Endpoint(outer.address, PORT))
+    ports = {name: source.port for _, name, _, source in net.arrived}
+    assert ports["later"] == PORT != ports["early"]
+    net.names()
+    net.schedule.run(31)
+    net.internet.send(inner, PORT, b"x", Endpoint("198.51.100.2", PORT))
+    net.schedule.run(1)
+    net.send(later, Endpoint("203.0.113.1", PORT))
+    assert net.names() == ["later", "inner"]

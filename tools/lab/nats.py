@@ -16,7 +16,8 @@ its port kept.
 
 Datagrams that nobody inside asked for are dropped, those to the box's own address included: the
 first stray probe would otherwise claim its port in conntrack, and no punch through a NAT that keeps
-ports could work. Invalid packets are dropped both ways, since they would leave untranslated.
+ports could work (`ACCEPT_STRAYS` has it do so). Invalid packets are dropped both ways, since they
+would leave untranslated.
 """
 
 import enum
@@ -25,10 +26,12 @@ from typing import Final
 
 from tools.lab.filters import remove
 
-__all__ = ["BLOCK", "NatKind", "NatRules", "firewall"]
+__all__ = ["ACCEPT_STRAYS", "BLOCK", "NatKind", "NatRules", "firewall"]
 
 BLOCK: Final = range(20_480, 20_992)
 """The ports of one customer of a carrier."""
+ACCEPT_STRAYS: Final = "flush chain inet nat input"
+"""After this the box itself takes what nobody inside asked for, as one without such a rule does."""
 IDLE_S: Final = 120
 """A wide filter lets in so long after the last datagram out."""
 FIRST_PORT: Final = 20_000
