@@ -92,11 +92,13 @@ class Calls(Part):
             self.core.refuse("call_too_soon")
             return
         state.heard_at = now
-        if now >= state.called_at + JUST_S:
+        calls = now >= state.called_at + JUST_S
+        opens = calls or not peer.is_heard
+        peer.paths.add_candidates([], Kind.TOLD, now, again=True, opens=opens)
+        if calls:
             self._call(peer, state, now)
         theirs = Forecast(_mapping(call.mapping), call.parsed(), call.step)
         self._search(peer, state, theirs, now)
-        peer.paths.add_candidates([], Kind.TOLD, now, again=True)
         self.core.touch(peer, now)
 
     # --- hooks ----------------------------------------------------------------------------------

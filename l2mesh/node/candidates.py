@@ -85,8 +85,9 @@ class Candidates(Part):
         if not self.core.direct or not self.core.knows(peer):
             return
         endpoints = [each for each in message.parsed() if self.is_acceptable(each)]
-        peer.paths.add_candidates(endpoints, Kind.TOLD, now)
-        self.offer(peer, now)
+        knows_ours = peer.is_heard and self.told.get(peer.fingerprint) == self.ours()
+        peer.paths.add_candidates(endpoints, Kind.TOLD, now, opens=not knows_ours)
+        self.offer(peer, now)  # behind the opener, since the peer takes it for a sign of that
         if self.on_told is not None:
             self.on_told(peer, now)
         self.core.touch(peer, now)

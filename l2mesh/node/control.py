@@ -109,6 +109,8 @@ def _receive_record(
         case Ack():
             if channel := peer.channels.get(upcall.session):
                 channel.receive_ack(record, now)
+                if peer.is_heard:
+                    peer.paths.peer_begins(now)
         case Chunk():
             channel = peer.channels.setdefault(upcall.session, Channel())
             channel.receive_chunk(record, now)

@@ -22,6 +22,7 @@ __all__ = [
     "Persist",
     "RemoveDevice",
     "SendBeacon",
+    "SendOpener",
 ]
 
 
@@ -95,6 +96,13 @@ class SendBeacon:
     datagram: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SendOpener:
+    """Send an opener (section 8.4) by our UDP socket, which opens our NAT and gets no further."""
+
+    endpoint: Endpoint
+
+
 Effect: TypeAlias = (
     ConfigureDevice
     | RemoveDevice
@@ -103,5 +111,6 @@ Effect: TypeAlias = (
     | OpenStream
     | CloseStream
     | SendBeacon
+    | SendOpener
 )
 CoreOutput: TypeAlias = Command | Effect

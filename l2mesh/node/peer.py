@@ -54,6 +54,12 @@ class Peer:
         return self.sessions.current is not None
 
     @property
+    def is_heard(self) -> bool:
+        """Whether the peer has all that we have said in the present session."""
+        channel = self.channels.get(self.sessions.current or 0)
+        return channel is not None and channel.is_heard
+
+    @property
     def path(self) -> Path | None:
         """Where to send control now."""
         return self.paths.active or self.last_path

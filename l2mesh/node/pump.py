@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from l2mesh.datapath.interface import Path, SendDatagram, SendTwice, SetPath
+from l2mesh.datapath.interface import Endpoint, Path, SendDatagram, SendTwice, SetPath
 from l2mesh.node import control
+from l2mesh.node.effects import SendOpener
 from l2mesh.node.peer import Peer
+from l2mesh.path import outputs
+from l2mesh.path.opening import is_near
 from l2mesh.path.outputs import PathChanged, PeerSilent, SendCopies, SendingChanged, SendProbe
 from l2mesh.path.redundancy import COPIES_BYTES, COPIES_S
 from l2mesh.session.outputs import (
@@ -66,6 +69,8 @@ def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
         match output:
             case SendProbe(nonce, path, size):
                 _send_probe(core, peer, nonce, path, size)
+            case outputs.SendOpener(endpoint):
+                _open_nat(core, endpoint)
             case SendingChanged(path, size, spread):
                 core.emit(SetPath(peer.fingerprint, path, size, spread))
             case PathChanged(path, size, spread):
@@ -83,6 +88,13 @@ def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
         for part in core.parts:
             part.relay_doubted(peer, path.relay, now)
     return progress
+
+
+def _open_nat(core: Core, endpoint: Endpoint) -> None:
+    """Nothing is to be opened where we have a public IPv4 address of our own."""
+    own = (each for each in core.local_endpoints if ":" not in each.host)
+    if all(map(is_near, own)):
+        core.emit(SendOpener(endpoint))
 
 
 def _send_handshake(core: Core, peer: Peer, output: SendHandshake) -> None:

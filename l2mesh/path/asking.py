@@ -13,8 +13,9 @@ from l2mesh.bucket import TokenBucket
 from l2mesh.crypto import Random
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path import answers
-from l2mesh.path.candidate import Candidate, CandidateTable
-from l2mesh.path.outputs import PathOutput, SendProbe
+from l2mesh.path.candidate import Candidate, CandidateTable, Opening
+from l2mesh.path.opening import choose
+from l2mesh.path.outputs import PathOutput, SendOpener, SendProbe
 from l2mesh.path.probe import PEER_BURST, PEER_RATE, OpenProbe, OpenProbes, ProbeLimiter
 from l2mesh.path.rounds import Rounds
 
@@ -108,20 +109,36 @@ class Asking:
 
     # --- rounds -----------------------------------------------------------------------------------
 
-    def start_round(self, candidates: list[Candidate], now: float) -> None:
-        """Probe these by the schedule, the first time at once."""
+    def start_round(self, candidates: list[Candidate], now: float, *, opens: bool = False) -> None:
+        """Probe these by the schedule, the first time at once; ``opens``: where the peer is behind
+        a NAT an opener goes first, see `peer_begins`."""
+        choose(self._table, candidates, opens=opens)
         self.rounds.start(candidates, now)
         self.continue_round(now)
 
-    def search(self, candidates: list[Candidate], now: float) -> None:
+    def search(self, candidates: list[Candidate], now: float, *, opens: bool = False) -> None:
         """Something has changed: a round of these, and the next one comes soon."""
         self.rounds.forgive()
-        self.start_round(candidates, now)
+        self.start_round(candidates, now, opens=opens)
 
     def continue_round(self, now: float) -> None:
         """Probe what is due."""
         for candidate in self.rounds.due(self._table, now):
-            self.probe(candidate, now)
+            if candidate.opening is Opening.DUE:
+                self._open_nat(candidate, now)
+            else:
+                candidate.opening = Opening.NONE
+                self.probe(candidate, now)
+
+    def peer_begins(self, now: float) -> None:
+        """The peer has opened its NAT by now, so PROBEs follow the openers."""
+        self.rounds.peer_begins(self._table, now)
+        self.continue_round(now)
+
+    def _open_nat(self, candidate: Candidate, now: float) -> None:
+        candidate.opening = Opening.DONE
+        if self._may_probe(candidate.path.endpoint, now, is_back=False):
+            self._outputs.append(SendOpener(candidate.path.endpoint))
 
     # --- sizes ------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ __all__ = [
     "Candidate",
     "CandidateTable",
     "Kind",
+    "Opening",
     "Prefix",
     "acceptable",
     "own_candidates",
@@ -126,6 +127,17 @@ def own_candidates(
     return tuple(fit[:MAX_TOLD])
 
 
+class Opening(enum.Enum):
+    """How far a round is with the opener to a candidate (`l2mesh.path.opening`)."""
+
+    NONE = 0
+    """It needs none, or PROBEs follow already."""
+    DUE = 1
+    """An opener goes first."""
+    DONE = 2
+    """It has gone; PROBEs wait for the peer to begin as well."""
+
+
 @dataclass(slots=True)
 class Candidate:
     """One way to a peer and what we know of it; times are monotonic seconds."""
@@ -166,6 +178,8 @@ class Candidate:
     alarmed_at: float = float("-inf")
     """When it last answered within 1 s after it had been left so: a false alarm."""
     alarms: int = 0
+    opening: Opening = Opening.NONE
+    """Whether its round begins with an opener."""
     step: int | None = None
     """The next probe of the round, as an index into the schedule; None: no round."""
 

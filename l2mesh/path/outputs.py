@@ -6,7 +6,15 @@ from typing import NamedTuple, TypeAlias
 
 from l2mesh.datapath.interface import Endpoint, Path
 
-__all__ = ["PathChanged", "PathOutput", "PeerSilent", "SendCopies", "SendProbe", "SendingChanged"]
+__all__ = [
+    "PathChanged",
+    "PathOutput",
+    "PeerSilent",
+    "SendCopies",
+    "SendOpener",
+    "SendProbe",
+    "SendingChanged",
+]
 
 
 class SendProbe(NamedTuple):
@@ -18,6 +26,12 @@ class SendProbe(NamedTuple):
     nonce: int
     path: Path
     size: int = 0
+
+
+class SendOpener(NamedTuple):
+    """Open our own NAT towards this endpoint by a datagram that does not get as far."""
+
+    endpoint: Endpoint
 
 
 class PathChanged(NamedTuple):
@@ -55,4 +69,6 @@ class PeerSilent(NamedTuple):
     """No path answers: the peer is gone, or it has lost the session. Begin a new one."""
 
 
-PathOutput: TypeAlias = SendProbe | PathChanged | SendingChanged | SendCopies | PeerSilent
+PathOutput: TypeAlias = (
+    SendProbe | SendOpener | PathChanged | SendingChanged | SendCopies | PeerSilent
+)

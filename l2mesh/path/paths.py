@@ -229,11 +229,18 @@ class PathSet:
         self._settle(now)
 
     def add_candidates(
-        self, endpoints: Iterable[Endpoint], kind: Kind, now: float, *, again: bool = False
+        self,
+        endpoints: Iterable[Endpoint],
+        kind: Kind,
+        now: float,
+        *,
+        again: bool = False,
+        opens: bool = False,
     ) -> None:
         """Try these endpoints, which `acceptable` let pass: new ones at once, all if ``again``.
 
-        ``again`` is for when we know that we have moved ourselves.
+        ``again`` is for when we know that we have moved ourselves; ``opens`` for when the peer has
+        not heard us yet, and begins only then (`peer_begins`).
         """
         if not self._direct:
             return
@@ -242,9 +249,13 @@ class PathSet:
             return
         if again:
             self.challenge(now)
-            self._asking.search(self._table.direct(), now)
+            self._asking.search(self._table.direct(), now, opens=opens)
         else:
-            self._asking.start_round(new, now)
+            self._asking.start_round(new, now, opens=opens)
+
+    def peer_begins(self, now: float) -> None:
+        """The peer has heard all that we said, so it tries us as well."""
+        self._asking.peer_begins(now)
 
     def session_live(self, now: float) -> None:
         """There is a session (or a newer one): probes can be sealed, paths are tried."""
@@ -402,7 +413,7 @@ class PathSet:
     def _retry(self, now: float) -> None:
         if self._may_retry() and now >= self._rounds.retry_at:
             self._rounds.count_retry()
-            self._asking.start_round(self._untried(), now)
+            self._asking.start_round(self._untried(), now, opens=True)
 
     def _may_retry(self) -> bool:
         has_traffic = self._active is None or self._need.has_traffic(self._rounds.retry_at)

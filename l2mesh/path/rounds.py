@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from l2mesh.path.candidate import Candidate
+from l2mesh.path.candidate import Candidate, Opening
+from l2mesh.path.opening import WAIT_S
 from l2mesh.path.probe import SCHEDULE_S
 
 __all__ = ["SEARCH_S", "Rounds"]
@@ -69,6 +70,14 @@ class Rounds:
             candidate.step = step if step < len(SCHEDULE_S) else None
 
     @staticmethod
+    def peer_begins(candidates: Iterable[Candidate], now: float) -> None:
+        """The peer has opened its NAT: what has had an opener gets its first PROBE now."""
+        for candidate in candidates:
+            if candidate.opening is Opening.DONE:
+                candidate.opening = Opening.NONE
+                candidate.round_at = now - SCHEDULE_S[1]
+
+    @staticmethod
     def stop(candidates: Iterable[Candidate]) -> None:
         """End the round of these."""
         for candidate in candidates:
@@ -83,4 +92,6 @@ class Rounds:
 
 def step_at(candidate: Candidate) -> float:
     """When the next probe of a candidate's round is due."""
+    if candidate.opening is Opening.DONE:
+        return candidate.round_at + WAIT_S
     return candidate.round_at + SCHEDULE_S[candidate.step or 0]

@@ -29,6 +29,7 @@ from l2mesh.errors import ConfigError
 from l2mesh.runtime.clock import Clock, boot_clock
 from l2mesh.runtime.offloads import Offloads
 from l2mesh.runtime.streams.registry import Streams
+from l2mesh.wire.datagram import OPENER, OPENER_TTL
 
 __all__ = ["SOCKET_MARK", "SO_SNDBUFFORCE", "Listen", "Underlay", "parse_listen"]
 
@@ -190,6 +191,21 @@ class Underlay:
             self._count("send", error)
         except (ValueError, OverflowError):  # a host that is no address, a port out of range
             self.counters["underlay_send_bad_endpoint"] += 1
+
+    def send_opener(self, endpoint: Endpoint) -> None:
+        """Sends what opens our NAT towards an endpoint and dies on the way there."""
+        sock = self._v6 if ":" in endpoint[0] else self._v4
+        if sock is None:
+            self.counters["underlay_send_no_family"] += 1
+            return
+        level, option = socket.IPPROTO_IP, socket.IP_TTL
+        if sock is self._v6:
+            level, option = socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT
+        ttl = (level, option, OPENER_TTL.to_bytes(4, sys.byteorder))
+        try:
+            sock.sendmsg((OPENER,), [ttl, *_by_uplink(endpoint)], 0, endpoint.address)
+        except OSError as error:
+            self._count("send", error)
 
     def send_train(self, datagrams: bytes, stride: int, endpoint: Endpoint) -> None:
         """Sends datagrams of `stride` bytes each, the last perhaps shorter, at once if possible."""

@@ -29,6 +29,7 @@ from l2mesh.node.effects import (
     Persist,
     RemoveDevice,
     SendBeacon,
+    SendOpener,
 )
 from l2mesh.node.node import Node
 from l2mesh.path.nat64 import Nat64
@@ -224,6 +225,8 @@ class RunningNode(abc.ABC):
             case SendBeacon(address, datagram):
                 if self._lan is not None:
                     self._lan.send(address, datagram)
+            case SendOpener(endpoint):
+                self.driver.underlay.send_opener(endpoint)
             case OpenStream() | CloseStream():
                 if not self._is_stopping:
                     self.dialler.carry_out(self._by_nat64(effect))

@@ -87,6 +87,11 @@ class Channel:
         self._assembly = _Assembly()
         self._received: deque[bytes] = deque()
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether the peer has acknowledged every message."""
+        return not self._waiting and not self._begun
+
     # --- sending ----------------------------------------------------------------------------------
 
     def send(self, message: bytes, priority: int, now: float, *, is_bound: bool = False) -> None:

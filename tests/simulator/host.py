@@ -7,9 +7,17 @@ from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from l2mesh.datapath.interface import Endpoint, Engine
-from l2mesh.node.effects import ConfigureDevice, NetworkChanged, OpenStream, Persist, RemoveDevice
+from l2mesh.node.effects import (
+    ConfigureDevice,
+    NetworkChanged,
+    OpenStream,
+    Persist,
+    RemoveDevice,
+    SendOpener,
+)
 from l2mesh.node.face import ReachableFace
 from l2mesh.path.nat64 import Nat64
+from l2mesh.wire.datagram import OPENER
 from tests.simulator.internet import Interface, Internet, Line, Segment
 from tests.simulator.journal import Journal
 from tests.simulator.machine import AnyCore, Machine
@@ -224,11 +232,21 @@ class Host(Generic[CoreT]):
 
     def transmit(self, datagram: bytes, endpoint: Endpoint) -> None:
         """Send by the endpoint's uplink, or the interface that leads to its family and segment."""
-        interface = self._interface_to(endpoint.host)
-        if endpoint.uplink:
-            interface = self.interfaces[endpoint.uplink - 1]
+        interface = self._interface_of(endpoint)
         if interface is not None:
             self.internet.send(interface, self.port, datagram, endpoint._replace(uplink=0))
+
+    def open_nat(self, endpoint: Endpoint) -> None:
+        """Send an opener as `transmit` sends."""
+        interface = self._interface_of(endpoint)
+        if interface is not None:
+            to = endpoint._replace(uplink=0)
+            self.internet.send(interface, self.port, OPENER, to, dies_outside=True)
+
+    def _interface_of(self, endpoint: Endpoint) -> Interface | None:
+        if endpoint.uplink:
+            return self.interfaces[endpoint.uplink - 1]
+        return self._interface_to(endpoint.host)
 
     def _receive_by(self, number: int, datagram: bytes, source: Endpoint) -> None:
         self.receive(datagram, source._replace(uplink=number if number in self.named else 0))
@@ -254,6 +272,8 @@ class Host(Generic[CoreT]):
                 self.devices.pop(network, None)
             case NetworkChanged():
                 pass
+            case SendOpener(endpoint):
+                self.open_nat(endpoint)
             case OpenStream(planet, _):  # no TCP in this internet
                 self.schedule.after(1.0, lambda: self._refuse_stream(planet))
             case _:

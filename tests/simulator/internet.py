@@ -158,8 +158,17 @@ class Internet:
         """Everybody reaches everybody again."""
         self._cuts.clear()
 
-    def send(self, interface: Interface, port: int, data: bytes, destination: Endpoint) -> None:
-        """A host's socket sends a datagram."""
+    def send(
+        self,
+        interface: Interface,
+        port: int,
+        data: bytes,
+        destination: Endpoint,
+        *,
+        dies_outside: bool = False,
+    ) -> None:
+        """A host's socket sends a datagram, perhaps one with too low a TTL to get beyond its own
+        NATs."""
         source = Endpoint(interface.address, port)
         self.sent[interface.owner] += 1
         for tap in self.taps:
@@ -169,7 +178,7 @@ class Internet:
             self._drop("mtu", interface.owner, destination)
             return
         for delay in self._passes(interface.line):
-            self._leave(interface, source, destination, data, delay)
+            self._leave(interface, source, destination, data, delay, dies_outside=dies_outside)
 
     def announce(self, interface: Interface, port: int, data: bytes) -> None:
         """A host's socket sends to the group of its segment; everybody else there hears it."""
@@ -195,6 +204,8 @@ class Internet:
         destination: Endpoint,
         data: bytes,
         delay: float,
+        *,
+        dies_outside: bool,
     ) -> None:
         """Out of the sender's segments, up to that of the receiver."""
         segment, now = interface.segment, self.schedule.now
@@ -210,6 +221,9 @@ class Internet:
                 self._drop("forbidden", interface.owner, destination)
                 return
             source, segment = outside, gateway.outside
+        if dies_outside and (segment is self.public or segment is not interface.segment):
+            self._drop("ttl", interface.owner, destination)
+            return
         if target is gateway and not gateway.nat.hairpin:
             self._drop("hairpin", interface.owner, destination)
             return

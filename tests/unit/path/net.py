@@ -14,7 +14,14 @@ from random import Random
 
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Kind
-from l2mesh.path.outputs import PathChanged, PeerSilent, SendCopies, SendingChanged, SendProbe
+from l2mesh.path.outputs import (
+    PathChanged,
+    PeerSilent,
+    SendCopies,
+    SendingChanged,
+    SendOpener,
+    SendProbe,
+)
 from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
 
@@ -97,6 +104,7 @@ class Net:
         self.random = Random(seed)
         self.limiter = ProbeLimiter()
         self.ends: list[End] = []
+        self.openers: list[tuple[float, Endpoint]] = []
         self.relay_works = True
         self.loss = 0.0
         self.largest = 1472
@@ -156,6 +164,9 @@ class Net:
                 case SendProbe(nonce, path, size):
                     if size <= self.largest:
                         self.send(end, "probe", nonce, path)
+                case SendOpener(endpoint):
+                    self.openers.append((self.now, endpoint))
+                    end.nat.leave(end.port, endpoint, self.now)
                 case PathChanged(path):
                     end.moves.append((self.now, path))
                 case SendingChanged(path, size):

@@ -1,6 +1,7 @@
 import errno
 import select
 import socket
+import sys
 from collections.abc import Iterator
 from typing import cast
 
@@ -11,6 +12,10 @@ from l2mesh.errors import ConfigError
 from l2mesh.runtime.clock import boot_clock
 from l2mesh.runtime.offloads import Offloads
 from l2mesh.runtime.underlay import GSO_REFUSED_S, Listen, Underlay, parse_listen
+from l2mesh.wire.datagram import OPENER, OPENER_TTL
+
+IP_RECVTTL = 12
+"""linux/in.h; `socket` lacks it."""
 
 
 @pytest.fixture
@@ -41,6 +46,25 @@ def test_peer_of_either_family_has_its_own_spelling(both: Underlay, host: str) -
         both.send(b"hello", Endpoint(*peer.getsockname()[:2]))
         datagram, source = peer.recvfrom(100)
     assert (datagram, source[:2]) == (b"hello", (host, both.port))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_opener_leaves_by_our_port_and_does_not_get_far(both: Underlay, host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    level, told, ttl = socket.IPPROTO_IP, IP_RECVTTL, socket.IP_TTL
+    if family == socket.AF_INET6:
+        level, told, ttl = socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, socket.IPV6_HOPLIMIT
+    with socket.socket(family, socket.SOCK_DGRAM) as peer:
+        peer.bind((host, 0))
+        peer.setsockopt(level, told, 1)
+        peer.settimeout(5)
+        both.send_opener(Endpoint(*peer.getsockname()[:2]))
+        datagram, ancillary, _, source = peer.recvmsg(100, 100)
+        both.send(b"hello", Endpoint(*peer.getsockname()[:2]))
+        [(_, _, later)] = peer.recvmsg(100, 100)[1]
+    assert (datagram, source[:2]) == (OPENER, (host, both.port))
+    assert ancillary == [(level, ttl, OPENER_TTL.to_bytes(4, sys.byteorder))]
+    assert int.from_bytes(later, sys.byteorder) > OPENER_TTL and not both.counters
 
 
 @pytest.mark.parametrize("gro", [True, False])
