@@ -66,6 +66,7 @@ impl Segment {
 
 /// The 16 bits in network order at `at`.
 #[must_use]
+#[inline]
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }

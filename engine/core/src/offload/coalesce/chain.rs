@@ -94,16 +94,20 @@ impl Chain {
 
     /// Whether a candidate of this shape goes on where this item ends.
     pub(super) fn takes(&self, frame: &Frame<'_>, shape: Shape) -> bool {
-        let Shape { ip, payload, end, .. } = shape;
+        (Shape { end: self.shape.end, ..shape }) == self.shape && self.goes_on(frame, shape.end)
+    }
+
+    /// The same for a frame that ends at `end`, whose headers have this item's shape if they agree.
+    pub(super) fn goes_on(&self, frame: &Frame<'_>, end: usize) -> bool {
+        let Shape { ip, payload, is_ipv6, is_udp, .. } = self.shape;
         let bytes = end - payload;
-        (Shape { end: self.shape.end, ..shape }) == self.shape
-            && self.network == frame.network
+        self.network == frame.network
             && bytes <= self.size
             && payload - ip + self.payload + bytes <= MOST_BYTES
             && self.pieces.len() < MOST_FRAMES
             && self.agrees(frame.header)
-            && (shape.is_udp || sequence(frame.header, shape) == self.next_sequence)
-            && (shape.is_ipv6
+            && (is_udp || sequence(frame.header, self.shape) == self.next_sequence)
+            && (is_ipv6
                 || u16_at(&self.header, ip + 6) & DF != 0
                 || u16_at(frame.header, ip + 4) == self.next_id)
     }
@@ -247,6 +251,5 @@ fn agreed_bits(shape: Shape) -> [u8; HEADER_BYTES] {
 }
 
 fn sequence(header: &[u8; HEADER_BYTES], shape: Shape) -> u32 {
-    let at = shape.l4 + 4;
-    u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    header[shape.l4 + 4..].first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }

@@ -130,9 +130,10 @@ impl Coalescer {
         place: Place,
         open: Option<OpenChecksum>,
     ) {
-        let (header, elided) = headers_of(head, body);
+        let mut room = [0; HEADER_BYTES];
+        let (header, elided) = headers_of(head, body, &mut room);
         let length = elided + body.len();
-        let frame = Frame { network, header: &header, elided, length, body, place, open };
+        let frame = Frame { network, header, elided, length, body, place, open };
 
         if self.used > 0 && self.join_last(&frame) {
             return;
@@ -196,8 +197,8 @@ impl Coalescer {
             return false;
         }
         let shape = Shape { end: frame.length, ..chain.shape };
-        let takes = chain.takes(frame, shape) && chain.is_right_ip_sum(frame, shape);
-        if !takes || !is_whole_and_right(frame, shape) {
+        let goes_on = chain.goes_on(frame, shape.end) && chain.is_right_ip_sum(frame, shape);
+        if !goes_on || !is_whole_and_right(frame, shape) {
             return false;
         }
         chain.append(frame, shape);
@@ -241,21 +242,25 @@ impl Coalescer {
     }
 }
 
-/// The first bytes of a frame in one piece, and how many of them are those of `head`.
-fn headers_of(head: &[u8], body: &[u8]) -> ([u8; HEADER_BYTES], usize) {
+/// The first bytes of a frame in one piece, in `room` unless they are so already, and how many of
+/// them are those of `head`.
+fn headers_of<'a>(
+    head: &[u8],
+    body: &'a [u8],
+    room: &'a mut [u8; HEADER_BYTES],
+) -> (&'a [u8; HEADER_BYTES], usize) {
     const REST: usize = HEADER_BYTES - ETHERNET_BYTES;
     if let (true, Some(whole)) = (head.is_empty(), body.first_chunk()) {
-        return (*whole, 0);
-    }
-    let mut header = [0; HEADER_BYTES];
-    if let (Some(ethernet), Some(rest)) = (head.first_chunk(), body.first_chunk::<REST>()) {
-        header[..ETHERNET_BYTES].copy_from_slice(ethernet as &[u8; ETHERNET_BYTES]);
-        header[ETHERNET_BYTES..].copy_from_slice(rest);
-        return (header, ETHERNET_BYTES);
+        return (whole, 0);
     }
     let elided = head.len().min(ETHERNET_BYTES);
-    header[..elided].copy_from_slice(&head[..elided]);
+    if let (Some(ethernet), Some(rest)) = (head.first_chunk(), body.first_chunk::<REST>()) {
+        room[..ETHERNET_BYTES].copy_from_slice(ethernet as &[u8; ETHERNET_BYTES]);
+        room[ETHERNET_BYTES..].copy_from_slice(rest);
+        return (room, elided);
+    }
+    room[..elided].copy_from_slice(&head[..elided]);
     let copied = body.len().min(HEADER_BYTES - elided);
-    header[elided..elided + copied].copy_from_slice(&body[..copied]);
-    (header, elided)
+    room[elided..elided + copied].copy_from_slice(&body[..copied]);
+    (room, elided)
 }
