@@ -93,11 +93,12 @@ impl Outlet {
                 count(&counters.port_write_no_port, 1);
                 continue;
             };
-            let mut changed = [0; HEADER_BYTES];
+            let mut changed;
             let mut header = item.header;
             if let Some(queue) = &mut queue
                 && item.gso.is_some()
             {
+                changed = [0; HEADER_BYTES];
                 let copy = &mut changed[..header.len()];
                 copy.copy_from_slice(header);
                 if !queue.passes(item.gso, copy, outbox.now, counters) {

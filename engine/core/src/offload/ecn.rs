@@ -1,9 +1,7 @@
 //! Telling a sender of congestion: the two bits of Explicit Congestion Notification (RFC 3168).
 
-use crate::offload::checksum::{add, ethertype, put_u16, u16_at};
+use crate::offload::checksum::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, add, ethertype, put_u16, u16_at};
 
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
 const IPV4_BYTES: usize = 20;
 const IPV4_SUM: usize = 10;
 /// Of the octet with the class: the sender may be told by a mark; all bits: it is.
@@ -18,8 +16,8 @@ const IPV6_CE: u16 = 0b11 << 4;
 pub fn mark(frame: &mut [u8]) -> bool {
     let Some((kind, at)) = ethertype(frame) else { return false };
     let (bits, header) = match kind {
-        IPV4 => (IPV4_CE, IPV4_BYTES),
-        IPV6 => (IPV6_CE, 2),
+        ETHERTYPE_IPV4 => (IPV4_CE, IPV4_BYTES),
+        ETHERTYPE_IPV6 => (IPV6_CE, 2),
         _ => return false,
     };
     if frame.len() < at + header {
@@ -31,7 +29,7 @@ pub fn mark(frame: &mut [u8]) -> bool {
     }
     let new = old | bits;
     put_u16(frame, at, new);
-    if kind == IPV4 {
+    if kind == ETHERTYPE_IPV4 {
         // RFC 1624: HC' = ~(~HC + ~m + m')
         let sum = u16_at(frame, at + IPV4_SUM);
         put_u16(frame, at + IPV4_SUM, !add(add(!sum, !old), new));
@@ -62,7 +60,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_mark_keeps_the_checksum_right(class: u8, rest: [u8; 16], tags in 0usize..3) {
-            let mut frame = tagged(tags, IPV4, &ipv4(class, rest));
+            let mut frame = tagged(tags, ETHERTYPE_IPV4, &ipv4(class, rest));
             let before = frame.clone();
             let (at, is_capable) = (14 + 4 * tags, class & 3 != 0);
             prop_assert_eq!(mark(&mut frame), is_capable);
@@ -77,7 +75,7 @@ mod tests {
         #[test]
         fn ipv6_is_marked_in_its_class(class: u8, label: u8) {
             let head = [0x60 | class >> 4, class << 4 | label & 0xf];
-            let mut frame = tagged(0, IPV6, &[&head[..], &[9; 38]].concat());
+            let mut frame = tagged(0, ETHERTYPE_IPV6, &[&head[..], &[9; 38]].concat());
             prop_assert_eq!(mark(&mut frame), class & 3 != 0);
             let marked = if class & 3 != 0 { class | 3 } else { class };
             prop_assert_eq!(&frame[14..16], &[0x60 | marked >> 4, marked << 4 | label & 0xf]);
@@ -94,7 +92,7 @@ mod tests {
 
         #[test]
         fn a_cut_frame_is_not_marked(cut in 0usize..33) {
-            let mut frame = tagged(0, IPV4, &ipv4(2, [0; 16]));
+            let mut frame = tagged(0, ETHERTYPE_IPV4, &ipv4(2, [0; 16]));
             frame.truncate(cut);
             prop_assert!(!mark(&mut frame));
         }

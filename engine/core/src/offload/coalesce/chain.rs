@@ -1,5 +1,6 @@
 //! One item in the making: the frames that were found to go on where it ends.
 
+use crate::header::be_u32;
 use crate::offload::checksum::{self, TCP, UDP, add, put_u16, u16_at};
 use crate::offload::coalesce::candidate::{Frame, PSH, Shape, TCP_FLAGS};
 use crate::offload::coalesce::{HEADER_BYTES, Item, MOST_FRAMES, Place};
@@ -251,5 +252,5 @@ fn agreed_bits(shape: Shape) -> [u8; HEADER_BYTES] {
 }
 
 fn sequence(header: &[u8; HEADER_BYTES], shape: Shape) -> u32 {
-    header[shape.l4 + 4..].first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
+    be_u32(&header[shape.l4 + 4..]).unwrap_or(0)
 }
