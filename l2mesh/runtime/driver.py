@@ -6,10 +6,11 @@
     port fds ---- handle_frame -----> engine <--- execute ----- core
     UDP sockets, port fds <-- poll_output -- engine       core -- effects --> on_effect
 
-With the reference engine this loop *is* the data path, so it is written for speed: one reading of
-the clock and one flush a wake, at most `BATCH` datagrams or frames and `BATCH_BYTES` of one
-descriptor a wake (the event loop then visits the other descriptors, so neither side starves), and
-the core is called only when the engine has something to tell it.
+With the reference engine this loop *is* the data path, so it is written for speed: one flush a wake
+and one reading of the clock (and one for each answer that the core gets while it talks), at most
+`BATCH` datagrams or frames and `BATCH_BYTES` of one descriptor a wake (the event loop then visits
+the other descriptors, so neither side starves), and the core is called only when the engine has
+something to tell it.
 
 Everything runs in the event loop's thread. Whoever calls the core from outside (the local API, a
 netlink watcher) does it in that thread and calls `pump` afterwards.
@@ -305,6 +306,7 @@ class Driver(Generic[EffectT]):
                 upcall = self.engine.poll_upcall()
                 if upcall is None:
                     return
+                now = self.clock()  # it may answer, by another thread, what was sent just now
         finally:
             self._pumping = False
             self._core_due = self.core.next_timeout()

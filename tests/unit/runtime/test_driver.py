@@ -8,12 +8,14 @@ import pytest
 import pytest_asyncio
 
 from l2mesh.datapath.interface import (
+    Command,
     Endpoint,
     HandshakeReceived,
     OpenPort,
     Path,
     SendDatagram,
     Transmit,
+    Upcall,
 )
 from l2mesh.node.effects import Effect, NetworkChanged
 from l2mesh.runtime.driver import BATCH, Driver
@@ -226,3 +228,26 @@ async def test_effect_that_calls_the_core_needs_no_second_pump(bench: Bench) -> 
 async def test_local_endpoints_reach_core(bench: Bench) -> None:
     bench.driver.set_local_endpoints((Endpoint("192.0.2.1", 9993),))
     assert bench.core.endpoints == (Endpoint("192.0.2.1", 9993),)
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_comes_while_core_and_engine_talk_is_not_dated_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the native engine's threads receive meanwhile; else a round trip would seem to take no time
+    heard: list[float] = []
+
+    def execute(command: Command, now: float) -> None:
+        bench.now[0] += 0.003
+        bench.engine.upcalls.append(HandshakeReceived(b"\1", Path(bench.address)))
+
+    def handle_upcall(upcall: Upcall, now: float) -> None:
+        heard.append(now)
+        if len(heard) == 1:
+            bench.core.outputs.append(SendDatagram(b"\1", Path(bench.address)))
+
+    monkeypatch.setattr(bench.engine, "execute", execute)
+    monkeypatch.setattr(bench.core, "handle_upcall", handle_upcall)
+    bench.engine.upcalls.append(HandshakeReceived(b"\1", Path(bench.address)))
+    bench.driver.pump()
+    assert heard == [100.0, 100.003]
