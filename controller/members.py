@@ -19,6 +19,7 @@ from controller.issuer import Issuer
 from controller.model import Member, Network, Reported, Request, Standing
 from controller.policy import clean_name
 from controller.push import REASONS, STATUS, Attendance, View
+from l2mesh.address import shorten
 from l2mesh.errors import CryptoError, L2meshError, MalformedPacket, StateError
 from l2mesh.identity import address_of
 from l2mesh.node.core import Core
@@ -139,10 +140,10 @@ class Members(Part):
             return
         if network is not None and held.revision > network.numbers.revocations:
             log.warning(
-                "network=%016x: revocations up to %d were lost and came back from peer=%s",
+                "network=%016x: revocations up to %d were lost and came back from fingerprint=%s",
                 network.id,
                 held.revision,
-                peer.fingerprint.hex()[:10],
+                shorten(peer.fingerprint),
             )
             self.book.merge_revocations(network.id, held)
             self.book.raise_above(network.id, peer.fingerprint, reported)
@@ -212,7 +213,7 @@ class Members(Part):
             member = self._record(peer, join)
         except L2meshError as error:
             if not isinstance(error, StateError):
-                log.error("JOIN of peer=%s failed: %s", peer.fingerprint.hex()[:10], error)  # noqa: TRY400
+                log.error("JOIN of fingerprint=%s failed: %s", shorten(peer.fingerprint), error)  # noqa: TRY400
             self._reply(peer, join.network, JoinStatus.ERROR, str(error)[:200], now)
             return
         if member is None:

@@ -36,6 +36,7 @@ __all__ = [
     "parse_fingerprint",
     "parse_mac",
     "parse_network_id",
+    "shorten",
 ]
 
 ADDRESS_BYTES: Final = 5
@@ -45,6 +46,7 @@ NETWORK_ID_BYTES: Final = 8
 FINGERPRINT_CHARACTERS: Final = 52
 MAX_NETWORK_NUMBER: Final = 2**24 - 1
 MAX_SALT: Final = 255
+SHORT_LETTERS: Final = 12
 
 _HEX: Final = frozenset("0123456789abcdef")
 _SHOWN_MAX: Final = 80  # of a text that we refuse
@@ -125,6 +127,11 @@ def parse_fingerprint(text: str) -> bytes:
 
 def format_fingerprint(fingerprint: bytes) -> str:
     return base64.b32encode(fingerprint).decode("ascii").rstrip("=").lower()
+
+
+def shorten(fingerprint: bytes) -> str:
+    """The beginning of its text, for logs: enough to find it in ``member list`` or ``peers``."""
+    return format_fingerprint(fingerprint)[:SHORT_LETTERS]
 
 
 def parse_mac(text: str) -> bytes:

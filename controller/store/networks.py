@@ -14,7 +14,7 @@ from controller.store import schema
 from controller.store.edit import Edit
 from controller.store.members import admit_pending
 from controller.store.rows import load_network, load_revoked, numbers_row, settings_row
-from l2mesh.address import format_network_id
+from l2mesh.address import format_network_id, shorten
 from l2mesh.credential.revocation import Revocations
 from l2mesh.errors import StateError
 
@@ -102,9 +102,9 @@ def raise_above(edit: Edit, member: Member, reported: Reported) -> bool:
     for name, theirs in ahead.items():
         if theirs > getattr(ours, name) + MAX_LEAP:
             log.error(
-                "network=%s peer=%s reports %s %d, too far above ours to be believed",
+                "network=%s fingerprint=%s reports %s %d, too far above ours to be believed",
                 edit.key,
-                member.fingerprint.hex()[:10],
+                shorten(member.fingerprint),
                 name,
                 theirs,
             )

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from l2mesh.address import shorten
 from l2mesh.datapath.interface import ControlReceived, Path, SendControl
 from l2mesh.datapath.streams import is_detour
 from l2mesh.errors import MalformedPacket
@@ -139,7 +140,7 @@ def _dispatch(core: Core, peer: Peer, session: int, channel: Channel, now: float
             message = decode_message(data)
         except MalformedPacket as malformed:
             core.refuse("malformed_message")
-            log.debug("message refused: peer=%s %s", peer.fingerprint.hex()[:10], malformed)
+            log.debug("message refused: fingerprint=%s %s", shorten(peer.fingerprint), malformed)
             continue
         handler = core.handlers.get(type(message))
         if handler is None:

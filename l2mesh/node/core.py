@@ -30,7 +30,7 @@ from l2mesh.datapath.interface import (
     Upcall,
 )
 from l2mesh.errors import StateError
-from l2mesh.identity import Identity, PublicIdentity
+from l2mesh.identity import Identity, PublicIdentity, address_of
 from l2mesh.node import control, handshakes, pump
 from l2mesh.node.effects import CoreOutput
 from l2mesh.node.nat64 import inwards, outwards
@@ -55,6 +55,7 @@ log = logging.getLogger(__name__)
 
 STRANGER_S: Final = 10.0
 """A peer that no part knows goes after so long (section 3.7)."""
+MAX_ADDRESSES: Final = 4096
 MAX_STRANGERS: Final = 256
 BY_ROLE: Final = "role"
 """Planets and controllers are kept for what they are."""
@@ -111,6 +112,7 @@ class Core:
     """Handshakes and control messages that were refused, by reason."""
     indices: IndexAllocator = field(init=False)
     timers: TimerTable[bytes] = field(default_factory=TimerTable)
+    _addresses: dict[bytes, bytes] = field(default_factory=dict)
     _last_session: int = 0
     _frame_at: float = float("-inf")
     """The last frame with anybody: while there are any, controllers are worth a direct path."""
@@ -119,6 +121,16 @@ class Core:
         self.indices = IndexAllocator(self.settings.random)
         self.pings = Pings(self.settings.random)
         self.direct = self.settings.direct
+
+    def address(self, fingerprint: bytes) -> bytes:
+        """The 40-bit address of a fingerprint (costs 2 MiB of hashing the first time)."""
+        address = self._addresses.get(fingerprint)
+        if address is None:
+            address = address_of(fingerprint, self.settings.crypto) or bytes(5)
+            if len(self._addresses) >= MAX_ADDRESSES:
+                self._addresses.clear()
+            self._addresses[fingerprint] = address
+        return address
 
     # --- parts ----------------------------------------------------------------------------------
 

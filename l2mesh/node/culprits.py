@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
-from l2mesh.address import format_mac
+from l2mesh.address import format_mac, shorten
 from l2mesh.datapath.interface import DropReason, Offence, Upcall
 from l2mesh.node.part import Part
 
@@ -53,9 +53,9 @@ class Culprits(Part):
         self._known[key] = upcall, now
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
-        who = upcall.peer.hex()[:10] if upcall.peer is not None else "this host"
+        who = f"fingerprint={shorten(upcall.peer)}" if upcall.peer is not None else "this host"
         log.warning(
-            "network=%016x peer=%s %s (%s, %d so far)",
+            "network=%016x: %s %s (%s, %d so far)",
             upcall.network,
             who,
             describe(upcall),

@@ -41,7 +41,8 @@ class Drains(Part):
         if carrier.fingerprint not in carriers and not self.planets.is_planet(carrier.fingerprint):
             self.core.refuse("no_planet")
             return
-        log.info("carrier drains: peer=%s %s", carrier.fingerprint.hex()[:10], message.draining)
+        address = self.core.address(carrier.fingerprint).hex()
+        log.info("%s: peer=%s", "drains" if message.draining else "serves again", address)
         self._set(carrier.fingerprint, now, draining=message.draining)
 
     def world_adopted(self, now: float) -> None:

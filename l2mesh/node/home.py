@@ -74,4 +74,4 @@ class Home(Part):
     def _move(self, planet: Peer, why: str) -> None:
         self._better = None
         self.planets.home = planet.fingerprint
-        log.info("home planet: peer=%s, %s", planet.fingerprint.hex()[:10], why)
+        log.info("home planet: planet=%s, %s", self.planets.text(planet), why)

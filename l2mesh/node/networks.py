@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
+from l2mesh.address import shorten
 from l2mesh.credential.membership import MembershipCredential
 from l2mesh.datapath.interface import FlushPeer, NeedSession, RemoveSend, Upcall
 from l2mesh.errors import StateError
@@ -241,7 +242,7 @@ class Networks(Part):
                     self.bond(peer)
                     self.met(joined, peer, now)
                 case Drop(fingerprint, reason):
-                    log.info("member refused: peer=%s reason=%s", fingerprint.hex()[:10], reason)
+                    log.info("member refused: fingerprint=%s %s", shorten(fingerprint), reason)
                     self.core.emit(RemoveSend(fingerprint, joined.network))
                     self._parted(joined, fingerprint)
                     self._uncount(joined, fingerprint)

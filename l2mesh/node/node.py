@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Final
 
 from l2mesh.credential.world import World
 from l2mesh.errors import ConfigError, StateError
-from l2mesh.identity import address_of
 from l2mesh.node import control, explain, show, statics
 from l2mesh.node.carriers import Carriers
 from l2mesh.node.carrying import Carrying
@@ -36,8 +34,6 @@ from l2mesh.wire.control import Probe, encode_records
 __all__ = ["Node"]
 
 log = logging.getLogger(__name__)
-
-MAX_ADDRESSES: Final = 4096
 
 
 class Node(ReachableFace):
@@ -79,7 +75,6 @@ class Node(ReachableFace):
         self.core.add_part(self.lan)
         self.planets.on_claims = self.networks_part.receive_claims
         self.planets.on_live.append(self.networks_part.planet_live)
-        self._addresses: dict[bytes, bytes] = {}
 
     def close(self, now: float) -> None:
         """Leave in good order: keep what is worth keeping, tell the peers."""
@@ -205,13 +200,7 @@ class Node(ReachableFace):
 
     def address(self, fingerprint: bytes) -> bytes:
         """The 40-bit address of a fingerprint (costs 2 MiB of hashing the first time)."""
-        address = self._addresses.get(fingerprint)
-        if address is None:
-            address = address_of(fingerprint, self.core.settings.crypto) or bytes(5)
-            if len(self._addresses) >= MAX_ADDRESSES:
-                self._addresses.clear()
-            self._addresses[fingerprint] = address
-        return address
+        return self.core.address(fingerprint)
 
     def find(self, who: str) -> tuple[Joined, bytes]:
         """The one member that is called so, and a network that it is in.
@@ -223,9 +212,14 @@ class Node(ReachableFace):
             for entry in joined.state.roster.find(who):
                 found[entry.credential.fingerprint] = joined
         if not found:
-            raise ConfigError(f"nobody here is called {who!r}", hint="l2mesh peers shows members")
+            raise ConfigError(
+                f"no member of our networks has the name or address {who!r}",
+                hint="`l2mesh peers` shows who has been met",
+            )
         if len(found) > 1:
-            raise ConfigError(f"{len(found)} members are called {who!r}", hint="use the address")
+            raise ConfigError(
+                f"{len(found)} members are called {who!r}", hint="name it by its address"
+            )
         fingerprint, joined = next(iter(found.items()))
         return joined, fingerprint
 

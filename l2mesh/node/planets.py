@@ -153,14 +153,14 @@ class Planets(Part):
         if self.is_planet(peer.fingerprint):
             if peer.fingerprint not in self._reached:
                 self._reached.add(peer.fingerprint)
-                log.info("planet reached: peer=%s", peer.fingerprint.hex()[:10])
+                log.info("planet reached: planet=%s", self.text(peer))
             for hear in self.on_live:
                 hear(peer, now)
 
     def session_lost(self, peer: Peer, now: float) -> None:
         if self.is_planet(peer.fingerprint):
             self._reached.discard(peer.fingerprint)
-            log.info("planet lost: peer=%s", peer.fingerprint.hex()[:10])
+            log.info("planet lost: planet=%s", self.text(peer))
             self.mappings.forget([each.path.endpoint for each in peer.paths.candidates])
 
     def peer_removed(self, peer: Peer, now: float) -> None:
@@ -205,9 +205,13 @@ class Planets(Part):
         gone = (self.core.peers.get(each) for each in named if each not in kept)
         return [peer for peer in gone if peer is not None]
 
+    def text(self, planet: Peer) -> str:
+        """A planet's address, for logs."""
+        return self.core.address(planet.fingerprint).hex()
+
     def _drop(self, peer: Peer, now: float) -> None:
         """A planet that the world names no more: its session and its relays go."""
-        log.info("planet dropped: peer=%s", peer.fingerprint.hex()[:10])
+        log.info("planet dropped: planet=%s", self.text(peer))
         self._reached.discard(peer.fingerprint)
         self.leaving.pop(peer.fingerprint, None)
         control.say(self.core, peer, encode_records([Close(CloseReason.LEAVING)]))

@@ -27,6 +27,9 @@ class FakePlanets:
     def live(self) -> list[FakePlanet]:
         return [FakePlanet(name, FakePaths(cost)) for name, cost in self.costs.items()]
 
+    def text(self, planet: FakePlanet) -> str:
+        return planet.fingerprint.hex()
+
 
 def looked_at(costs: dict[bytes, float]) -> tuple[Home, FakePlanets]:
     planets = FakePlanets(costs)
