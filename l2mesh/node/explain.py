@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from l2mesh.datapath.interface import Endpoint
+from l2mesh.datapath.streams import is_detour, is_stream
 from l2mesh.errors import ConfigError
 from l2mesh.node import show
 from l2mesh.node.peer import Peer
 from l2mesh.node.views import CandidateView, PathView
-from l2mesh.path.explain import CandidateReport, Standing
+from l2mesh.path.candidate import Kind
+from l2mesh.path.explain import FAMILIES, CandidateReport, Standing, family_of, is_inside
 from l2mesh.path.explain import explain as explain_paths
+from l2mesh.path.mapping import Mapping
 
 if TYPE_CHECKING:
     from l2mesh.node.node import Node
@@ -22,11 +26,11 @@ def path(node: Node, who: str, now: float) -> PathView:
     """The ways to a member, a planet (by address) or ``controller``; begins no session."""
     fingerprint = _planet(node, who) or _controller(node, who) or node.find(who)[1]
     if fingerprint == node.core.settings.identity.public.fingerprint:
-        raise ConfigError(f"{who} is this node itself")
+        raise ConfigError(f"{who} is this node itself", hint="name another member")
     peer = node.core.peers.get(fingerprint)
     if peer is None:
         return _no_peer(node, fingerprint)
-    reports = explain_paths(peer.paths, now)
+    reports = explain_paths(peer.paths, now, _families(node))
     active = peer.paths.active
     session = "live" if peer.is_live else "connecting" if peer.is_wanted else "none"
     told = node.candidates.told.get(fingerprint, ())
@@ -51,11 +55,19 @@ def path(node: Node, who: str, now: float) -> PathView:
                 show.via_of(node, report.path),
                 show.relayer_of(node, report.path),
                 _by_nat64(node, report.path.endpoint),
+                show.transport_of(report.path),
             )
             for report in reports
         ),
         relayed_by=show.relayer_of(node, active) if peer.is_live else None,
+        transport=show.transport_of(active) if peer.is_live else None,
     )
+
+
+def _families(node: Node) -> Collection[int]:
+    """The versions of IP by which this host reaches others; all while that is not known."""
+    found = {family_of(endpoint) for endpoint in node.core.local_endpoints}
+    return found | ({4} if node.core.nat64 is not None else set()) if found else FAMILIES
 
 
 def _by_nat64(node: Node, endpoint: Endpoint) -> Endpoint | None:
@@ -96,7 +108,7 @@ def _summary(
         return "direct: no planet sees this traffic"
     if not node.core.direct:
         return "relayed, as --relay-only wants it"
-    return f"relayed{_by_whom(node, peer)}: {_why_relayed(reports, told)}"
+    return f"relayed{_by_whom(node, peer)}: {_why_relayed(node, reports, told)}"
 
 
 def _by_whom(node: Node, peer: Peer) -> str:
@@ -106,19 +118,48 @@ def _by_whom(node: Node, peer: Peer) -> str:
     return f" by the member {relayer.name}" if relayer.name else " by a member"
 
 
-def _why_relayed(reports: tuple[CandidateReport, ...], told: tuple[Endpoint, ...]) -> str:
-    direct = [report for report in reports if report.path.relay == 0]
+def _why_relayed(
+    node: Node, reports: tuple[CandidateReport, ...], told: tuple[Endpoint, ...]
+) -> str:
+    direct = [report for report in reports if not is_detour(report.path)]
     if not direct:
         heard = "" if told else ", and it has heard none of ours"
         return f"the peer has named no endpoint of its own yet{heard}"
+    if _is_udp_blocked(node):
+        return (
+            "UDP gets nowhere from this host, which reaches its planets by TLS (`l2mesh netcheck`)"
+        )
+    families = _families(node)
+    if not any(family_of(report.path.endpoint) in families for report in direct):
+        missing = "IPv6" if 4 in families else "IPv4"  # noqa: PLR2004 - the version number
+        return f"the peer has {missing} alone, which this host has not"
     if any(report.standing is Standing.TRYING for report in direct):
         return "direct paths are being tried now"
     if any(report.standing is Standing.DEAD for report in direct):
         return "the direct path stopped answering; it is tried again while frames pass"
-    return (
-        f"none of the peer's {len(direct)} endpoints answers; a NAT or firewall on either side is"
-        " in the way (see `l2mesh netcheck` on both)"
-    )
+    count = f"{len(direct)} endpoints answer" if len(direct) > 1 else "endpoint answers"
+    return f"none of the peer's {count}: {_what_is_in_the_way(node, direct)}"
+
+
+def _is_udp_blocked(node: Node) -> bool:
+    paths = [peer.paths.active for peer in node.planets.live()]
+    return bool(paths) and all(path is not None and is_stream(path.endpoint) for path in paths)
+
+
+def _what_is_in_the_way(node: Node, direct: list[CandidateReport]) -> str:
+    """As far as the mappings of both ends' NATs tell."""
+    named = {report.path.endpoint for report in direct if report.source == Kind.TOLD.value}
+    outside = [endpoint.host for endpoint in named if not is_inside(endpoint)]
+    if named and not outside:
+        return "all are inside its own network; UDP to planets is probably blocked there"
+    own = {endpoint.host for endpoint in node.core.local_endpoints}
+    ours = node.planets.mappings.kind(own) in {Mapping.RANDOM, Mapping.SEQUENTIAL}
+    theirs = len(outside) > len(set(outside))
+    whose = {(True, True): "both NATs use", (True, False): "our NAT uses"}
+    whose |= {(False, True): "the peer's NAT uses"}
+    if (by := whose.get((ours, theirs))) is not None:
+        return f"{by} another port for every destination (see `l2mesh netcheck` at that end)"
+    return "a NAT or firewall on either side is in the way (see `l2mesh netcheck` on both)"
 
 
 def _why_no_session(node: Node, peer: Peer) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "ping_result",
     "planets",
     "relayer_of",
+    "transport_of",
     "via_of",
 ]
 
@@ -71,7 +72,7 @@ def planets(node: Node) -> list[PlanetView]:
                 endpoint=path.endpoint if path is not None and not is_tls else endpoints[0],
                 rtt_ms=peer.paths.rtt_ms,
                 state=_planet_state(node, peer, is_up=is_up),
-                transport=None if path is None else "tls" if is_tls else "udp",
+                transport=transport_of(path),
                 loss=peer.paths.loss,
                 is_home=peer.fingerprint == node.planets.home,
             )
@@ -96,6 +97,7 @@ def ping_result(node: Node, ping: int) -> PingResult | None:
         endpoint=endpoint_of(node, answer.path),
         via=via_of(node, answer.path),
         relayed_by=relayer_of(node, answer.path),
+        transport=transport_of(answer.path),
     )
 
 
@@ -154,6 +156,7 @@ def _peer(node: Node, peer: Peer) -> PeerView:
         offences=node.culprits.of(peer.fingerprint),
         relayed_by=relayer_of(node, path),
         spread=tuple(each.endpoint for each in peer.paths.spread) if peer.is_live else (),
+        transport=transport_of(path),
     )
 
 
@@ -186,10 +189,19 @@ def endpoint_of(node: Node, path: Path) -> Endpoint:
     """Where a path leads, for people: of a stream the planet's endpoint in the world."""
     if not is_stream(path.endpoint):
         return path.endpoint
+    carrier = _carrier(node, path)
     for peer in node.planets.members():
-        if peer.path is not None and peer.path.endpoint == path.endpoint:
+        is_its = any(each.path.endpoint == path.endpoint for each in peer.paths.candidates)
+        if is_its or peer.fingerprint == carrier:
             return node.planets.endpoints(peer.fingerprint)[0]
     return path.endpoint
+
+
+def transport_of(path: Path | None) -> str | None:
+    """``udp``, or ``tls`` where UDP is blocked; None where there is no path."""
+    if path is None:
+        return None
+    return "tls" if is_stream(path.endpoint) else "udp"
 
 
 def via_of(node: Node, path: Path | None) -> bytes | None:

@@ -40,7 +40,7 @@ def remove_static(joined: Joined, vlan: int, mac: bytes) -> None:
     kept = _without(joined, vlan, mac)
     if len(kept) == len(joined.options.static):
         raise StateError(
-            f"{format_mac(mac)} has no static entry in VLAN {vlan}", hint="l2mesh fdb shows them"
+            f"{format_mac(mac)} has no static entry in VLAN {vlan}", hint="`l2mesh fdb` shows them"
         )
     _keep(joined, kept)
 
@@ -64,7 +64,7 @@ def _check(joined: Joined, vlan: int, mac: bytes) -> None:
     if is_ours or any(entry.credential.mac == mac for entry in joined.state.roster):
         raise ConfigError(
             f"{format_mac(mac)} is signed to a member, and is there in every VLAN",
-            hint="l2mesh fdb shows whose it is",
+            hint="`l2mesh fdb` shows whose it is",
         )
 
 

@@ -64,6 +64,8 @@ class PeerView:
     """Who relays, in words."""
     spread: tuple[Endpoint, ...] = ()
     """Where frames go, where they are spread over several paths."""
+    transport: str | None = None
+    """``udp``, or ``tls`` where UDP is blocked; None where there is no path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class PingResult:
     endpoint: Endpoint
     via: bytes | None
     relayed_by: Relayer | None = None
+    transport: str | None = None
+    """As of a peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,8 @@ class CandidateView:
     relayed_by: Relayer | None = None
     nat64: Endpoint | None = None
     """Where datagrams are sent for it, if that is through NAT64."""
+    transport: str | None = None
+    """As of a peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +138,5 @@ class PathView:
     """Our own endpoints that the peer has heard."""
     candidates: tuple[CandidateView, ...]
     relayed_by: Relayer | None = None
+    transport: str | None = None
+    """As of a peer."""

@@ -160,9 +160,9 @@ class Candidate:
     left_at: float = float("-inf")
     """When flows were spread over it for the last time (`l2mesh.path.bond`)."""
     probes: int = 0
-    """PROBEs sent to it."""
+    """PROBEs sent to it, but for those that try a size."""
     answers: int = 0
-    """PROBE_REPLYs that came back from it."""
+    """Those of them that were answered."""
     avoided: bool = False
     """A relay whose planet is about to stop: any other that answers is better."""
     loss: float = 0.0
@@ -241,14 +241,17 @@ class Candidate:
             return
         self.loss += (1.0 - self.loss) / _LOSS_WEIGHT
 
-    def answer(self, now: float, rtt_s: float) -> None:
-        """A PROBE_REPLY came back from it after ``rtt_s`` seconds; its round is over."""
+    def answer(self, now: float, rtt_s: float, *, is_size: bool = False) -> None:
+        """A PROBE_REPLY came back from it after ``rtt_s`` seconds; its round is over.
+
+        ``is_size``: to one that tried a size, and is not counted.
+        """
         if now < self.doubted_at + _FALSE_ALARM_S:
             self.alarms = self.false_alarms(now) + 1
             self.alarmed_at = now
             self.doubted_at = float("-inf")
         self.answered_at = now
-        self.answers += 1
+        self.answers += not is_size
         self.loss -= self.loss / _LOSS_WEIGHT
         self.step = None
         if self.rtt_s is None:

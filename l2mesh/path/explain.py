@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Network, ip_address
+from typing import Final
 
-from l2mesh.datapath.interface import Path
+from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Candidate
+from l2mesh.path.opening import is_near
 from l2mesh.path.paths import PathSet
 from l2mesh.path.state import PathState
 
-__all__ = ["CandidateReport", "Standing", "explain"]
+__all__ = ["FAMILIES", "CandidateReport", "Standing", "explain", "family_of", "is_inside"]
+
+FAMILIES: Final = frozenset({4, 6})
+"""Versions of IP."""
+_UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
 
 
 class Standing(enum.Enum):
@@ -26,6 +33,9 @@ class Standing(enum.Enum):
     DEAD = "dead"
     """It answered once and does so no more."""
     UNTRIED = "untried"
+
+
+_UNPROVEN: Final = frozenset({Standing.TRYING, Standing.SILENT, Standing.DEAD, Standing.UNTRIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +57,43 @@ class CandidateReport:
     """Share (0..1) of about the last 32 PROBEs."""
 
 
-def explain(paths: PathSet, now: float) -> tuple[CandidateReport, ...]:
-    """All candidates of a peer: the one in use, then those that work, then the others."""
-    reports = [_report(candidate, paths, now) for candidate in paths.candidates]
+def explain(
+    paths: PathSet, now: float, families: Collection[int] = FAMILIES
+) -> tuple[CandidateReport, ...]:
+    """All candidates of a peer: the one in use, then those that work, then the others.
+
+    ``families`` are the versions of IP by which this host reaches anything.
+    """
+    reports = [_report(candidate, paths, now, families) for candidate in paths.candidates]
     order = list(Standing)
     return tuple(sorted(reports, key=lambda report: order.index(report.standing)))
 
 
-def _report(candidate: Candidate, paths: PathSet, now: float) -> CandidateReport:
+def family_of(endpoint: Endpoint) -> int:
+    """4 or 6."""
+    return ip_address(endpoint.host).version
+
+
+def is_inside(endpoint: Endpoint) -> bool:
+    """Whether an endpoint is one of a home, an office or a carrier, and not of the internet."""
+    if family_of(endpoint) == 4:  # noqa: PLR2004 - the version number
+        return is_near(endpoint)
+    return ip_address(endpoint.host) in _UNIQUE_LOCAL
+
+
+def _report(
+    candidate: Candidate, paths: PathSet, now: float, families: Collection[int]
+) -> CandidateReport:
     standing = _standing(candidate, paths)
     return CandidateReport(
         path=candidate.path,
         source=candidate.kind.value,
         standing=standing,
-        reason=_reason(candidate, standing, paths),
+        reason=_reason(candidate, paths, now, families),
         probes=candidate.probes,
         answers=candidate.answers,
         probed_age_s=now - candidate.probed_at if candidate.probes else None,
-        answered_age_s=now - candidate.answered_at if candidate.answers else None,
+        answered_age_s=now - candidate.answered_at if candidate.has_worked else None,
         rtt_ms=None if candidate.rtt_s is None else candidate.rtt_s * 1000,
         loss=candidate.loss,
     )
@@ -77,12 +106,16 @@ def _standing(candidate: Candidate, paths: PathSet) -> Standing:
         return Standing.RESERVE
     if candidate.step is not None:
         return Standing.TRYING
-    if candidate.answers:
+    if candidate.has_worked:
         return Standing.DEAD
     return Standing.SILENT if candidate.probes else Standing.UNTRIED
 
 
-def _reason(candidate: Candidate, standing: Standing, paths: PathSet) -> str:
+def _reason(candidate: Candidate, paths: PathSet, now: float, families: Collection[int]) -> str:
+    standing = _standing(candidate, paths)
+    family = family_of(candidate.path.endpoint)
+    if standing in _UNPROVEN and candidate.is_direct and family not in families:
+        return f"out of reach: this host has no IPv{family}"
     match standing:
         case Standing.IN_USE:
             return _why_in_use(candidate, paths)
@@ -91,15 +124,18 @@ def _reason(candidate: Candidate, standing: Standing, paths: PathSet) -> str:
         case Standing.TRYING:
             return "being tried now"
         case Standing.DEAD:
-            return "has answered before, and does not now"
+            return f"answered until {now - candidate.answered_at:.0f} s ago, and does not now"
         case Standing.SILENT:
-            if ip_address(candidate.path.endpoint.host).is_private:
-                return "never answered: probably inside a LAN that we are not in"
-            return "never answered: a NAT or firewall in between, or nobody is there"
+            return _why_silent(candidate)
         case Standing.UNTRIED:
-            if paths.state is PathState.DOWN:
-                return "not tried: there is no session in which to ask"
-            return "not tried yet"
+            is_down = paths.state is PathState.DOWN
+            return "not tried: there is no session in which to ask" if is_down else "not tried yet"
+
+
+def _why_silent(candidate: Candidate) -> str:
+    if is_inside(candidate.path.endpoint):
+        return "never answered: probably inside a LAN that we are not in"
+    return "never answered: a NAT or firewall in between, or nobody is there"
 
 
 def _why_in_use(candidate: Candidate, paths: PathSet) -> str:
@@ -108,7 +144,7 @@ def _why_in_use(candidate: Candidate, paths: PathSet) -> str:
     if not candidate.is_direct:
         direct = any(each.usable for each in paths.candidates if each.is_direct)
         return "a direct path is about to take over" if direct else "no direct path answers"
-    if not candidate.answers:
+    if not candidate.has_worked:
         return "used last; its answer is awaited"
     if paths.spread:
         share = f"a share of the flows: they are spread over {len(paths.spread)} paths"

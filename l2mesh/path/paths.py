@@ -313,7 +313,7 @@ class PathSet:
         candidate = self._table.get(path)
         if probe is None or candidate is None:
             return False
-        candidate.answer(now, now - probe.sent_at)
+        candidate.answer(now, now - probe.sent_at, is_size=bool(probe.size))
         if probe.size:
             candidate.size.receive_reply(probe.size, now)
             self._bond.tell(self._active)

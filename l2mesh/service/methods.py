@@ -113,6 +113,7 @@ async def peers(daemon: Daemon, _: Arguments) -> dict[str, Any]:
             "endpoint": _endpoint(view.endpoint),
             "via": view.via.hex() if view.via is not None else None,
             **reach.relayer(view.relayed_by),
+            "transport": view.transport,
             "rtt_ms": view.rtt_ms,
             "loss": view.loss,
             "cipher": view.cipher,
@@ -154,6 +155,7 @@ async def ping(daemon: Daemon, arguments: Arguments) -> dict[str, Any]:
         "endpoint": _endpoint(result.endpoint),
         "via": result.via.hex() if result.via is not None else None,
         **reach.relayer(result.relayed_by),
+        "transport": result.transport,
     }
 
 
@@ -232,8 +234,12 @@ async def _wait_until_up(daemon: Daemon, network: int, wait: float) -> None:
             while True:
                 view = _view(daemon, network)
                 if view.status in _REFUSED:
-                    message = view.reason or f"the network is {view.status.replace('_', ' ')}"
-                    raise ApiError(_REFUSED[view.status], message)
+                    why = view.reason or view.status.replace("_", " ")
+                    raise ApiError(
+                        _REFUSED[view.status],
+                        f"network {format_network_id(network)}: {why}",
+                        hint=f"`l2mesh leave {format_network_id(network)}` forgets the join",
+                    )
                 if view.status == "ok" and daemon.devices.name(network) is not None:
                     return
                 problem = daemon.devices.problem(network)
@@ -269,6 +275,7 @@ def _network(daemon: Daemon, view: NetworkView) -> dict[str, Any]:
         "name": view.name,
         "status": view.status,
         "reason": view.reason,
+        "problem": daemon.devices.problem(view.id),
         "mac": view.mac.hex(":") if view.mac is not None else None,
         "device": daemon.devices.name(view.id),
         "mtu": view.mtu,

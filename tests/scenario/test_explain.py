@@ -10,7 +10,7 @@ from tests.simulator.nat import NatKind
 from tests.simulator.node import NodeHost
 from tests.simulator.seeds import seeds
 from tests.simulator.simulation import Simulation
-from tests.simulator.traffic import first_answer
+from tests.simulator.traffic import Pings, first_answer
 
 
 def check(sim: Simulation, host: NodeHost) -> Mapping | None:
@@ -67,3 +67,30 @@ def test_path_says_why_a_pair_is_relayed_and_that_it_became_direct(sim: Simulati
         one.core.path("nobody", sim.now)
     with pytest.raises(ConfigError, match="itself"):
         one.core.path(one.core.address(one.fingerprint).hex(), sim.now)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "words"),
+    [
+        (NatKind.SYMMETRIC, NatKind.SYMMETRIC, "both NATs use another port"),
+        (NatKind.PRESERVING, NatKind.SYMMETRIC, "the peer's NAT uses another port"),
+        (NatKind.SYMMETRIC, NatKind.PRESERVING, "our NAT uses another port"),
+    ],
+)
+def test_path_names_the_nat_that_is_in_the_way(
+    sim: Simulation, ours: NatKind, theirs: NatKind, words: str
+) -> None:
+    sim.add_planet()
+    sim.add_planet()
+    sim.add_controller()
+    one, other = sim.add_node(ours), sim.add_node(theirs)
+    sim.start()
+    network = sim.network_of(sim.nodes)
+    pings = Pings(one, other, network).start()
+    sim.run(20)
+    pings.stop()
+    name = one.core.address(other.fingerprint).hex()
+    sim.run_until(lambda: "tried now" not in one.core.path(name, sim.now).summary, 10)
+    view = one.core.path(name, sim.now)
+    assert view.path == "relay"
+    assert words in view.summary

@@ -42,7 +42,7 @@ async def open_service(gateway: str, location: str) -> UpnpService:
         is_right = any(kind in service.service_type for kind in _KINDS)
         if is_right and service.has_action("AddPortMapping"):
             return service
-    raise NoAnswer("UPnP: the gateway offers no port mapping")
+    raise NoAnswer("the gateway offers no port mapping")
 
 
 async def map_port(service: UpnpService, wish: Wish) -> Lease:

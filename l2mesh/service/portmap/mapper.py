@@ -40,6 +40,8 @@ SOON_S: Final = 5.0
 MAX_FAILURES: Final = 3
 CLOSE_S: Final = 1.0
 
+_NAMES: Final = {"pcp": "PCP", "nat-pmp": "NAT-PMP", "upnp": "UPnP"}
+
 Ask = Callable[[Wish], Awaitable[Lease]]
 
 
@@ -145,7 +147,7 @@ class PortMapper:
             try:
                 return await self._ask(place, protocol)
             except (NoAnswer, Refused) as failure:
-                problems.append(str(failure))
+                problems.append(_say(protocol, failure))
         self._lose("; ".join(problems))
         return RETRY_S
 
@@ -155,9 +157,9 @@ class PortMapper:
         except NoAnswer as failure:
             self._failures += 1
             if self._failures >= MAX_FAILURES:
-                self._lose(str(failure))
+                self._lose(_say(protocol, failure))
         except Refused as failure:
-            self._lose(str(failure))
+            self._lose(_say(protocol, failure))
         return SOON_S
 
     async def _ask(self, place: Place, protocol: str) -> float:
@@ -197,6 +199,10 @@ class PortMapper:
         if had is not None:
             logger.info("the port outside is gone: %s", problem or "we are elsewhere")
             self._on_change(None)
+
+
+def _say(protocol: str, failure: Exception) -> str:
+    return f"{_NAMES.get(protocol, protocol)}: {failure}"
 
 
 def _is_public(place: Place) -> bool:

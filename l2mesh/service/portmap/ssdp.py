@@ -63,8 +63,8 @@ async def find_location(gateway: str, own_host: str) -> str:
                     async with asyncio.timeout(WAIT_S):
                         return await _first(sock, gateway)
         except OSError as error:
-            raise NoAnswer(f"UPnP: {error.strerror}") from error
-    raise NoAnswer("no UPnP gateway answers")
+            raise NoAnswer(f"{error.strerror}") from error
+    raise NoAnswer("no gateway answers")
 
 
 async def _first(sock: socket.socket, gateway: str) -> str:

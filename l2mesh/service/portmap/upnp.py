@@ -44,5 +44,5 @@ class Upnp:
                 lease: Lease = await igd.map_port(self._service, wish)
         except (igd.UpnpError, TimeoutError, ValueError) as error:
             self._service = None
-            raise NoAnswer(f"UPnP: {error}") from error
+            raise NoAnswer(f"{error}") from error
         return lease

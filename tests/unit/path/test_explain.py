@@ -1,5 +1,7 @@
 """What `l2mesh path` says of each candidate."""
 
+import pytest
+
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Kind
 from l2mesh.path.explain import Standing, explain
@@ -82,4 +84,67 @@ def test_a_path_that_died_is_told_from_one_that_never_lived() -> None:
     assert standing[RELAY] is Standing.IN_USE
     assert standing[WAN] is Standing.DEAD
     assert standing[OTHER] is Standing.SILENT
+    dead = next(report for report in explain(peer.paths, now) if report.path == WAN)
+    assert dead.reason == f"answered until {now - 0.1:.0f} s ago, and does not now"
     assert peer.paths.retry_at is not None and peer.paths.retry_at > now - 10
+
+
+def silent(*endpoints: Endpoint) -> Peer:
+    """A peer that has been asked at each of these, in vain."""
+    peer = Peer()
+    peer.paths.add_candidates(endpoints, Kind.TOLD, 0.0)
+    peer.paths.session_live(0.0)
+    peer.paths.add_relay(RELAY, 0.0)
+    peer.answer(RELAY, 0.1)
+    for step in range(1, 7):
+        peer.paths.handle_timeout(0.5 * step)
+    return peer
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [
+        ("10.0.0.2", True),
+        ("192.168.1.9", True),
+        ("100.64.0.9", True),
+        ("fd00::2", True),
+        ("192.0.2.9", False),
+        ("198.18.0.9", False),
+        ("2001:db8::9", False),
+    ],
+)
+def test_what_never_answered_is_inside_a_lan_or_behind_something(
+    host: str,
+    inside: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    peer = silent(Endpoint(host, 9993))
+    report = explain(peer.paths, 9.0)[-1]
+    assert report.standing is Standing.SILENT
+    assert ("inside a LAN" in report.reason) is inside
+
+
+def test_an_endpoint_of_a_family_that_the_host_has_not_is_out_of_reach() -> None:
+    peer = silent(WAN.endpoint, Endpoint("2001:db8::9", 9993))
+    reasons = {each.path.endpoint.host: each.reason for each in explain(peer.paths, 9.0, {4})}
+    assert reasons["2001:db8::9"] == "out of reach: this host has no IPv6"
+    assert "never answered" in reasons[WAN.endpoint.host]
+    reasons = {each.path.endpoint.host: each.reason for each in explain(peer.paths, 9.0, {6})}
+    assert reasons[WAN.endpoint.host] == "out of reach: this host has no IPv4"
+
+
+def test_probes_that_try_a_size_are_counted_neither_as_asked_nor_as_answered() -> None:
+    peer = Peer()
+    peer.paths.add_candidates([WAN.endpoint], Kind.TOLD, 0.0)
+    peer.paths.session_live(0.0)
+    peer.answer(WAN, 0.04)
+    sizes = 0
+    for step in range(1, 9):
+        now = 0.5 * step
+        peer.paths.note_activity(now, now, now, now)
+        peer.paths.handle_timeout(now)
+        while (output := peer.paths.poll_output()) is not None:
+            if isinstance(output, SendProbe):
+                sizes += output.size > 0
+                assert peer.paths.receive_reply(output.nonce, output.path, now)
+    [report] = explain(peer.paths, 9.0)
+    assert sizes and report.answers == report.probes
