@@ -38,13 +38,13 @@ def list_(context: click.Context, network: str) -> None:
             m["status"],
             m["online"],
             m["addresses"],
-            m["mac"],
             [right for right in ("bridge", "router", "dhcp", "ra", "relay") if m[right]],
-            f"{m['fingerprint'][:12]}...",
+            m["mac"],
+            m["fingerprint"],
         )
         for m in answer["members"]
     ]
-    headings = ("ADDRESS", "NAME", "STATUS", "ONLINE", "ADDRESSES", "MAC", "RIGHTS", "FINGERPRINT")
+    headings = ("ADDRESS", "NAME", "STATUS", "ONLINE", "ADDRESSES", "RIGHTS", "MAC", "FINGERPRINT")
     show(context, answer, table(headings, rows) if rows else ["no members"])
 
 

@@ -44,10 +44,18 @@ SIDES: Final = {
     type=click.Choice(list(SIDES)),
     help="What to see; may be given several times.  [default: all]",
 )
-@click.option("-c", "--count", type=click.IntRange(1), help="End after so many frames.")
+@click.option(
+    "-c", "--count", type=click.IntRange(1), metavar="N", help="End after so many frames."
+)
 @click.option("--duration", type=float, metavar="SECONDS", help="End after so long.")
 @click.option(
-    "-s", "--snap", type=click.IntRange(1, 65535), default=65535, help="Bytes kept of a frame."
+    "-s",
+    "--snap",
+    type=click.IntRange(1, 65535),
+    default=65535,
+    show_default=True,
+    metavar="BYTES",
+    help="Bytes kept of a frame.",
 )
 @output_option()
 @click.pass_context
@@ -61,10 +69,11 @@ def capture(
     duration: float | None,
     snap: int,
 ) -> None:
-    """Write frames of a network as pcapng, at this host's device and at the mesh side.
+    """Write frames of a network as pcapng.
 
-    For instance: l2mesh capture ID | tcpdump -n -r -, or -w FILE for Wireshark. A slow reader loses
-    frames (they are counted in the file) and never delays traffic. Ctrl-C ends it.
+    They are seen at this host's device, at the mesh side and where they are dropped. For instance:
+    l2mesh capture ID | tcpdump -n -r -, or -w FILE for Wireshark. A slow reader loses frames (they
+    are counted in the file) and never delays traffic. Ctrl-C ends it.
     """
     network = check_network(network)
     arguments: dict[str, Any] = {"network": network, "sides": list(sides), "snap": snap}

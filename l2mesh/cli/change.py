@@ -18,7 +18,7 @@ JOIN_WAIT_S: Final = 30.0
 @click.command()
 @click.argument("target", metavar="ID[@FINGERPRINT]|JOINSTRING")
 @click.option("--token", envvar="L2MESH_TOKEN", help="Join token, where the network asks for one.")
-@click.option("--device", metavar="NAME", help="Name of the interface.")
+@click.option("--device", metavar="NAME", help="Name of the device.")
 @click.option(
     "--wait",
     type=click.FloatRange(min=0, max=86400),
@@ -32,7 +32,7 @@ JOIN_WAIT_S: Final = 30.0
 def join(
     context: click.Context, target: str, token: str | None, device: str | None, wait: float
 ) -> None:
-    """Join a network."""
+    """Join a network, and wait until it is up."""
     answer = ask(
         context,
         "join",
@@ -50,7 +50,7 @@ def join(
 @output_option()
 @click.pass_context
 def leave(context: click.Context, network: str) -> None:
-    """Leave a network; its interface vanishes."""
+    """Leave a network; its device vanishes."""
     answer = ask(context, "leave", network=check_network(network))
     show(context, answer, [f"left network {clean(answer['id'])}"])
 
@@ -61,7 +61,18 @@ def leave(context: click.Context, network: str) -> None:
 @output_option()
 @click.pass_context
 def set_options(context: click.Context, network: str, options: tuple[str, ...]) -> None:
-    """Make local choices: bridge=br0, broadcast_route=true, routes=, default_route=, dns=."""
+    """Change what this host does in a network; kept across restarts.
+
+    \b
+    bridge=br0             put the device into that Linux bridge; bridge= takes it out
+    broadcast_route=true   255.255.255.255 and 224.0.0.0/4 leave by the device
+    routes=true            take the network's routes
+    default_route=true     take its default route as well
+    dns=true               use its name servers
+    bond=true              spread flows over all uplinks of this host
+    carry=false            relay for no other members, whatever the controller says
+    replicate=false        carry no other members' broadcasts on
+    """
     network = check_network(network)
     chosen = pairs(options, example="bridge=br0")
     answer = ask(context, "set", network=network, options=chosen)
@@ -73,7 +84,7 @@ def set_options(context: click.Context, network: str, options: tuple[str, ...]) 
 @output_option()
 @click.pass_context
 def relay_only(context: click.Context, choice: str) -> None:
-    """Use relays alone until told otherwise, or direct paths again."""
+    """Use relays alone (on), or direct paths as well (off)."""
     answer = ask(context, "relay_only", on=choice == "on")
     now = "relays alone are used" if answer["relay_only"] else "direct paths are used"
     show(context, answer, [now])
@@ -90,4 +101,4 @@ def _network_line(network: dict[str, Any]) -> str:
         words.append(f"bridge {clean(network['bridge'])}")
     if network["addresses"]:
         words.append(f"addresses {clean(network['addresses'])}")
-    return ", ".join(words)
+    return ", ".join(words) + (f"; {clean(problem)}" if (problem := network.get("problem")) else "")

@@ -39,7 +39,9 @@ def fdb(
     peer: str | None,
     vlan: int,
 ) -> None:
-    """Which MAC lives behind which peer, in one network or in all.
+    """Show which MAC lives behind which peer.
+
+    In the network with this ID, or in all.
 
     With add or del: say that a station is behind PEER (address, name, or local for this host)
     whatever is heard of it, or take that back.

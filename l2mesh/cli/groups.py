@@ -17,7 +17,10 @@ __all__ = ["COMMANDS"]
 @output_option()
 @click.pass_context
 def groups(context: click.Context, network: str | None) -> None:
-    """Show which members want which multicast group, and who asks our hosts."""
+    """Show who wants which multicast group.
+
+    And who asks the hosts behind our port which groups they want (the querier).
+    """
     answer = ask(context, "groups", network=None if network is None else check_network(network))
     show(context, answer, _lines(answer))
 

@@ -17,7 +17,10 @@ __all__ = ["COMMANDS"]
 @output_option()
 @click.pass_context
 def guard(context: click.Context, network: str | None) -> None:
-    """Show which bridge forwards for our LAN, in each VLAN, and loops that were seen."""
+    """Show which bridge forwards for our LAN.
+
+    In each VLAN, with the reason, and loops that were seen.
+    """
     answer = ask(context, "guard", network=None if network is None else check_network(network))
     show(context, answer, _lines(answer))
 

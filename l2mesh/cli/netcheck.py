@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any, Final
 
 import click
 
 from l2mesh.cli.ask import ask
-from l2mesh.cli.output import clean, milliseconds, output_option, show, table
+from l2mesh.cli.output import clean, milliseconds, output_option, prose, show, table
 
 __all__ = ["COMMANDS"]
 
-WIDTH: Final = 96
-INDENT: Final = "      "
 _NAT: Final = {
     "independent": "it keeps one port for all destinations: direct paths are easy",
     "sequential": "it counts on to another port for every destination: a symmetric NAT",
@@ -21,14 +18,16 @@ _NAT: Final = {
     "unknown": "one planet alone cannot tell what kind of NAT it is",
 }
 _PROTOCOLS: Final = {"pcp": "PCP", "nat-pmp": "NAT-PMP", "upnp": "UPnP"}
-_UDP: Final = {"no_session": "no session", "no_address": "no address"}
 
 
 @click.command()
 @output_option()
 @click.pass_context
 def netcheck(context: click.Context) -> None:
-    """Check what this host's network lets through; takes two seconds."""
+    """Check what this host's network lets through.
+
+    Asks every planet by UDP and TCP for two seconds, and says what is in the way and what to do.
+    """
     answer = ask(context, "netcheck")
     show(context, answer, _lines(answer))
 
@@ -37,22 +36,23 @@ COMMANDS: Final = (netcheck,)
 
 
 def _lines(answer: dict[str, Any]) -> list[str]:
-    lines = [f"UDP   {_udp(answer)}"]
+    lines = prose(_udp(answer), "UDP   ")
     for version in (4, 6):
-        first, *more = _family(answer[f"ipv{version}"])
-        lines += [f"IPv{version}  {first}", *(f"{INDENT}{line}" for line in more)]
+        label = f"IPv{version}  "
+        for sentence in _family(answer[f"ipv{version}"]):
+            lines += prose(sentence, label)
+            label = " " * len(label)
     if (nat64 := answer.get("nat64") or {}).get("needed"):
-        lines.append(f"NAT64 {_nat64(nat64)}")
+        lines += prose(_nat64(nat64), "NAT64 ")
     if here := answer.get("lan"):
-        lines.append(
-            f"LAN   {', '.join(f'{clean(who)} at {clean(at)}' for who, at in here.items())}"
-        )
+        lines += prose(", ".join(f"{who} at {at}" for who, at in here.items()), "LAN   ")
     if mapping := answer.get("port_mapping"):
-        lines.append(f"Port  {_port(mapping)}")
+        lines += prose(_port(mapping), "Port  ")
     if (pinhole := answer.get("pinhole") or {}).get("enabled") and answer["ipv6"]["has_address"]:
-        lines.append(f"Port6 {_pinhole(pinhole)}")
+        lines += prose(_pinhole(pinhole), "Port6 ")
     if len(uplinks := answer.get("uplinks") or ()) > 1:
-        lines += [f"Link  {_uplink(uplink)}" for uplink in uplinks]
+        for uplink in uplinks:
+            lines += prose(_uplink(uplink), "Link  ")
     rows = [_row(planet) for planet in answer["planets"]]
     if rows:
         headings = ("PLANET", "ENDPOINT", "UDP", "RTT", "LOSS", "TCP", "SEES US AS")
@@ -65,7 +65,8 @@ def _udp(answer: dict[str, Any]) -> str:
     planets = {planet["address"] for planet in answer["planets"]}
     heard = {planet["address"] for planet in answer["planets"] if planet["udp"] == "answers"}
     if answer["blocked"]:
-        return f"blocked: {', '.join(map(clean, answer['blocked']))}"
+        ports = ", ".join(map(clean, answer["blocked"]))
+        return f"blocked ({ports} gets no answer, though planets answer by TCP)"
     if not planets:
         return "not checked: this node knows no planet"
     count = f"{len(heard)} of {len(planets)} planets answer"
@@ -121,24 +122,30 @@ def _uplink(uplink: dict[str, Any]) -> str:
 
 
 def _row(planet: dict[str, Any]) -> tuple[object, ...]:
-    ports = [port for port, state in planet["tcp"].items() if state == "open"]
+    is_asked = planet["sent"] and planet["udp"] != "no_address"
     return (
         planet["address"],
         planet["endpoint"],
-        _UDP.get(planet["udp"], planet["udp"]),
+        planet["udp"].replace("_", " "),
         milliseconds(planet["rtt_ms"]),
-        f"{planet['loss'] * 100:.0f}%" if planet["sent"] else None,
-        ports or "closed",
+        f"{planet['loss'] * 100:.0f}%" if is_asked else None,
+        None if planet["udp"] == "no_address" else _tcp(planet["tcp"]),
         planet["observed"],
     )
 
 
+def _tcp(states: dict[str, str]) -> str | None:
+    """The ports that are open, or what the first one says instead."""
+    ports = [port for port, state in states.items() if state == "open"]
+    if ports:
+        return f"{'+'.join(ports)} open"
+    return next((state.replace("_", " ") for state in states.values()), None)
+
+
 def _advice(advice: list[str]) -> list[str]:
     if not advice:
-        return ["all is well: nothing stands in the way of direct paths"]
+        return ["nothing to mend: this network lets direct paths through"]
     lines = ["advice"]
     for sentence in advice:
-        lines += textwrap.wrap(
-            clean(sentence), WIDTH, initial_indent="  - ", subsequent_indent="    "
-        )
+        lines += prose(sentence, "  - ")
     return lines

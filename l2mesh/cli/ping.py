@@ -22,10 +22,20 @@ INTERVAL_S: Final = 1.0
 @click.command()
 @click.argument("who", metavar="ADDRESS|NAME")
 @click.option(
-    "-c", "--count", type=click.IntRange(1), help="Ask so often, whatever the path.  [default: 10]"
+    "-c",
+    "--count",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Ask so often, whatever the path.  [default: 10]",
 )
 @click.option(
-    "-i", "--interval", type=click.FloatRange(min=0.01), default=INTERVAL_S, show_default=True
+    "-i",
+    "--interval",
+    type=click.FloatRange(min=0.01),
+    default=INTERVAL_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two questions.",
 )
 @click.option(
     "--until-direct/--no-until-direct",
@@ -41,7 +51,11 @@ def ping(
     interval: float,
     until_direct: bool | None,  # noqa: FBT001 - click passes it
 ) -> None:
-    """Ask a member for an answer until the path is direct; succeeds if any came back."""
+    """Ask a member until it answers by a direct path.
+
+    Succeeds if any answer came, by whatever path. What is asked is the daemon there, inside the
+    session: no address in the network is needed, and no firewall of the host is in the way.
+    """
     stops = count is None if until_direct is None else until_direct
     replies: list[dict[str, Any]] = []
     sent, last = 0, None
@@ -94,12 +108,16 @@ def _tell(context: click.Context, line: str) -> None:
 
 def _reply_line(reply: dict[str, Any]) -> str:
     via = f" via {clean(relayer(reply))}" if reply["via"] else ""
-    words = f"{clean(reply['path'])}{via} {clean(reply['endpoint'])}"
-    return f"answer from {clean(reply['who'])}: {words} {reply['rtt_ms']:.1f} ms"
+    by = " by TLS" if reply.get("transport") == "tls" else ""
+    words = f"{clean(reply['path'])}{via} {clean(reply['endpoint'])}{by}"
+    return f"answer from {clean(reply['who'])}: {words}, {reply['rtt_ms']:.1f} ms"
 
 
 def _summary(who: str, sent: int, replies: list[dict[str, Any]], *, is_direct: bool) -> list[str]:
-    lines = [f"{sent} sent, {len(replies)} answered"]
-    if replies and not is_direct:
-        lines[0] += f"; not direct: `l2mesh path {clean(who)}` shows what was tried"
-    return lines
+    line = f"{sent} sent, {len(replies)} answered"
+    if len(replies) > 1:
+        rtts = [reply["rtt_ms"] for reply in replies]
+        line += f", {min(rtts):.1f}/{sum(rtts) / len(rtts):.1f}/{max(rtts):.1f} ms min/mean/max"
+    if not replies or is_direct:
+        return [line]
+    return [line, f"not direct: `l2mesh path {clean(who)}` shows what was tried"]

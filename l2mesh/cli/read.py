@@ -7,18 +7,21 @@ from typing import Any, Final
 import click
 
 from l2mesh.cli.ask import ask
-from l2mesh.cli.output import clean, milliseconds, output_option, relayer, show, table
+from l2mesh.cli.output import clean, milliseconds, output_option, prose, relayer, show, table
+from l2mesh.cli.report import counter_lines, engine_text, health_lines, offload_lines
 
 __all__ = ["COMMANDS"]
 
 KILO: Final = 1000.0
+TEN: Final = 9.95
+UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
 @click.command()
 @output_option()
 @click.pass_context
 def status(context: click.Context) -> None:
-    """Who this node is, and which planets it reaches."""
+    """Show who this node is, its planets, and what is wrong."""
     answer = ask(context, "status")
     show(context, answer, _status_lines(answer))
 
@@ -27,7 +30,7 @@ def status(context: click.Context) -> None:
 @output_option()
 @click.pass_context
 def networks(context: click.Context) -> None:
-    """The networks this node has joined."""
+    """Show the networks that this node has joined."""
     answer = ask(context, "networks")
     show(context, answer, _network_lines(answer))
 
@@ -36,7 +39,7 @@ def networks(context: click.Context) -> None:
 @output_option()
 @click.pass_context
 def peers(context: click.Context) -> None:
-    """The nodes it talks to, and by which path."""
+    """Show the peers this node talks to, and by which path."""
     answer = ask(context, "peers")
     show(context, answer, _peer_lines(answer))
 
@@ -45,9 +48,9 @@ def peers(context: click.Context) -> None:
 @output_option()
 @click.pass_context
 def counters(context: click.Context) -> None:
-    """What was counted, and why frames and datagrams were dropped."""
+    """Show counters, and why frames and datagrams were dropped."""
     answer = ask(context, "counters")
-    show(context, answer, _counter_lines(answer))
+    show(context, answer, counter_lines(answer))
 
 
 COMMANDS: Final = (status, networks, peers, counters)
@@ -57,7 +60,8 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
     lines = [
         f"address      {clean(answer['address'])}",
         f"fingerprint  {clean(answer['fingerprint'])}",
-        f"version      {clean(answer['version'])}, {clean(answer['engine'])} engine",
+        f"version      {clean(answer['version'])}",
+        f"engine       {engine_text(answer)}",
         f"online       {clean(answer['online'])}",
     ]
     if carried := answer.get("carried_relays"):
@@ -68,19 +72,13 @@ def _status_lines(answer: dict[str, Any]) -> list[str]:
             planet["address"],
             planet["endpoint"],
             milliseconds(planet["rtt_ms"]),
-            "up, home" if planet.get("home") else planet["state"],
+            f"{planet['state']}, home" if planet.get("home") else planet["state"],
             planet.get("transport"),
         )
         for planet in answer["planets"]
     ]
     lines += table(("PLANET", "ENDPOINT", "RTT", "STATE", "BY"), rows) if rows else ["no planets"]
-    offloads = answer.get("offloads", {}).items()
-    off = [(name, offload["why"]) for name, offload in offloads if not offload["on"]]
-    if off:
-        lines += ["", *table(("OFFLOAD OFF", "WHY"), off)]
-    if answer["health"]:
-        lines += ["", "health", *(f"  - {clean(line)}" for line in answer["health"])]
-    return lines
+    return lines + offload_lines(answer) + health_lines(answer)
 
 
 def _network_lines(answer: dict[str, Any]) -> list[str]:
@@ -90,22 +88,25 @@ def _network_lines(answer: dict[str, Any]) -> list[str]:
             network["name"],
             network["status"],
             network["device"],
+            network["addresses"],
             network["bridge"],
             network["mac"],
             network["mtu"],
-            network["addresses"],
         )
         for network in answer["networks"]
     ]
     if not rows:
         return ["no networks; join one with `l2mesh join ID`"]
-    headings = ("ID", "NAME", "STATUS", "DEVICE", "BRIDGE", "MAC", "MTU", "ADDRESSES")
+    headings = ("ID", "NAME", "STATUS", "DEVICE", "ADDRESSES", "BRIDGE", "MAC", "MTU")
+    lines = table(headings, rows)
     reasons = [
-        f"{clean(network['id'])}: {clean(network['reason'])}"
+        line
         for network in answer["networks"]
-        if network.get("reason")
+        for why in (network.get("reason"), network.get("problem"))
+        if why
+        for line in prose(f"{clean(network['id'])}: {clean(why)}", rest="  ")
     ]
-    return [*table(headings, rows), *reasons]
+    return [*lines, "", *reasons] if reasons else lines
 
 
 def _peer_lines(answer: dict[str, Any]) -> list[str]:
@@ -114,31 +115,22 @@ def _peer_lines(answer: dict[str, Any]) -> list[str]:
             peer["address"],
             peer["name"],
             f"{peer['path']} x{len(peer['spread'])}" if peer.get("spread") else peer["path"],
-            peer["endpoint"],
-            relayer(peer),
+            f"via {via}" if (via := relayer(peer)) else peer["endpoint"],
             milliseconds(peer["rtt_ms"]),
             f"{peer['loss'] * 100:.0f}%",
-            peer["cipher"],
             _bytes(peer["tx_bytes"]),
             _bytes(peer["rx_bytes"]),
         )
         for peer in answer["peers"]
     ]
-    headings = ("PEER", "NAME", "PATH", "ENDPOINT", "VIA", "RTT", "LOSS", "CIPHER", "SENT", "GOT")
+    headings = ("PEER", "NAME", "PATH", "ENDPOINT", "RTT", "LOSS", "SENT", "GOT")
     return table(headings, rows) if rows else ["no peers"]
 
 
-def _counter_lines(answer: dict[str, Any]) -> list[str]:
-    lines = table(("COUNTER", "COUNT"), sorted(answer["counters"].items()))
-    if answer["drops"]:
-        lines += ["", *table(("DROPPED", "COUNT"), sorted(answer["drops"].items()))]
-    return lines
-
-
 def _bytes(count: float) -> str:
-    """A count of bytes with a decimal unit."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < KILO:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= KILO
-    return f"{count:.1f} TB"
+    """A count of bytes with a decimal unit; a decimal only where there is one digit before it."""
+    power = 0
+    while count >= KILO and power < len(UNITS) - 1:
+        count, power = count / KILO, power + 1
+    decimals = 1 if power and count < TEN else 0
+    return f"{count:.{decimals}f} {UNITS[power]}"

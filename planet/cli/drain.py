@@ -6,9 +6,9 @@ import click
 
 from l2mesh.cli.client import request
 from l2mesh.cli.options import state_of, state_option
-from l2mesh.cli.output import outline, output_option, show
+from l2mesh.cli.output import output_option, show
 from l2mesh.service.options import config_option
-from planet.cli.status import WORDING
+from planet.cli.status import WORDING, status_lines
 
 __all__ = ["drain"]
 
@@ -20,7 +20,7 @@ __all__ = ["drain"]
 @output_option()
 @click.pass_context
 def drain(context: click.Context, /, *, off: bool) -> None:
-    """Have the nodes go to other planets, while all that is relayed goes on.
+    """Send nodes to other planets; what is relayed goes on.
 
     It may stop without loss once `relays` is 0, which takes about two minutes. A restart ends it.
     """
@@ -28,4 +28,4 @@ def drain(context: click.Context, /, *, off: bool) -> None:
 
     path = str(state_of(context) / SOCKET)
     answer = request(path, "drain", {"draining": not off}, wording=WORDING)
-    show(context, answer, outline(answer))
+    show(context, answer, status_lines(answer))

@@ -6,7 +6,7 @@ NETWORK = "89e92ceee5000001"
 FINGERPRINT = "a" * 52
 HOSTILE = "bob\x1b]0;owned\x07\u202eevil\n"
 
-STATUS = {
+STATUS: dict[str, Any] = {
     "schema": "l2mesh.status/1",
     "address": "89e92ceee5",
     "fingerprint": FINGERPRINT,

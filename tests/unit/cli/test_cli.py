@@ -22,6 +22,7 @@ from tests.unit.cli.answers import (
     HOSTILE,
     NETCHECK,
     NETWORK,
+    NETWORK_ENTRY,
     PATH,
     PEER,
     PONG,
@@ -129,12 +130,34 @@ def test_tables_are_readable(daemon: FakeDaemon, capsys: pytest.CaptureFixture[s
     main(["peers"])
     header, row = capsys.readouterr().out.splitlines()
     assert header.split() == [
-        "PEER", "NAME", "PATH", "ENDPOINT", "VIA", "RTT", "LOSS", "CIPHER", "SENT", "GOT",
+        "PEER", "NAME", "PATH", "ENDPOINT", "RTT", "LOSS", "SENT", "GOT",
     ]  # fmt: skip
     assert header.index("PATH") == row.index("relay")
+    assert header.index("ENDPOINT") == row.index("via 1111111111")
     assert "25%" in row and "1.2 MB" in row and " -  " in row
     main(["status"])
     assert "1111111111  192.0.2.1:9993  1.3 ms  up" in capsys.readouterr().out
+
+
+def test_home_planet_that_is_not_up_is_not_called_so(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planet = {**STATUS["planets"][0], "home": True}
+    for state in ("up", "draining", "connecting"):
+        monkeypatch.setitem(ANSWERS, "status", {**STATUS, "planets": [{**planet, "state": state}]})
+        main(["status"])
+        assert f"  {state}, home  " in capsys.readouterr().out
+
+
+def test_what_is_wrong_with_a_device_is_told_where_it_is_asked_for(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {**NETWORK_ENTRY, "bridge": "br0", "problem": "l2m0 waits for its bridge to appear"}
+    monkeypatch.setitem(ANSWERS, "networks", {"networks": [entry]})
+    monkeypatch.setitem(ANSWERS, "set", entry)
+    for command in (["networks"], ["set", NETWORK, "bridge=br0"]):
+        assert main(command) == 0
+        assert "l2m0 waits for its bridge to appear" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -275,7 +298,7 @@ def test_ping_succeeds_if_any_answer_came(
     assert main(["ping", "bob", "-c", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "no answer from bob",
-        "answer from bob: direct 192.0.2.9:9993 1.2 ms",
+        "answer from bob: direct 192.0.2.9:9993, 1.2 ms",
         "2 sent, 1 answered",
     ]
     daemon.errors = [lost, lost]
@@ -305,8 +328,11 @@ def test_ping_that_stays_relayed_says_where_to_look(
     monkeypatch.setitem(ANSWERS, "ping", {**PONG, "path": "relay", "via": "1111111111"})
     assert main(["ping", "bob"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "answer from bob: relay via 1111111111 192.0.2.9:9993 1.2 ms"
-    assert lines[10] == ("10 sent, 10 answered; not direct: `l2mesh path bob` shows what was tried")
+    assert lines[0] == "answer from bob: relay via 1111111111 192.0.2.9:9993, 1.2 ms"
+    assert lines[10:] == [
+        "10 sent, 10 answered, 1.2/1.2/1.2 ms min/mean/max",
+        "not direct: `l2mesh path bob` shows what was tried",
+    ]
 
 
 def test_a_member_that_relays_is_named(
@@ -330,7 +356,7 @@ def test_path_and_netcheck_are_readable(
     assert main(["path", "bob"]) == 0
     out = capsys.readouterr().out
     assert "relay via 1111111111 192.0.2.1:9993, 12.3 ms, 25% lost" in out
-    assert "7x, 3 s ago" in out and "6x, 7 min ago" in out
+    assert "direct (told)" in out and "6 of 7, 3 s ago" in out
     assert "in use" in out and "tried again in 7 s" in out
     assert main(["netcheck"]) == 0
     out = capsys.readouterr().out
@@ -338,6 +364,29 @@ def test_path_and_netcheck_are_readable(
     assert "works through a NAT, outside 198.51.100.7:9993 (our own port)" in out
     assert "IPv6  this host has no address of this kind" in out
     assert "  - do something about it" in out
+    assert "answers  20.1 ms  20%   9993 open  198.51.100.7:9993" in out
+
+
+def test_what_is_carried_by_tls_is_called_so(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_tls = {"path": "relay", "via": "1111111111", "transport": "tls"}
+    monkeypatch.setitem(ANSWERS, "ping", {**PONG, **by_tls})
+    way = {**CANDIDATE, **by_tls}
+    monkeypatch.setitem(ANSWERS, "path", {**PATH, **by_tls, "candidates": [way]})
+    assert main(["ping", "bob", "-c", "1"]) == 0
+    assert "relay via 1111111111 192.0.2.9:9993 by TLS, 1.2 ms" in capsys.readouterr().out
+    assert main(["path", "bob"]) == 0
+    out = capsys.readouterr().out
+    assert "192.0.2.1:9993 by TLS, 12.3 ms" in out and "192.0.2.9:9993 by TLS" in out
+
+
+def test_help_fits_a_terminal_and_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    commands = lines[lines.index("Commands:") + 1 :]
+    assert len(commands) > 10
+    assert [line for line in commands if line.endswith("...") or len(line) > 80] == []
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from l2mesh.identity import Identity
 from l2mesh.runtime.underlay import Listen
 from l2mesh.service.state import StateDirectory
 from l2mesh.wire.endpoint import Endpoint
+from planet.cli.status import status_lines
 from planet.service.daemon import SOCKET, Daemon, Options
 from planet.service.worlds import create_world, read_world_file
 
@@ -77,3 +78,31 @@ async def test_a_planet_drains_and_serves_again(tmp_path: Path) -> None:
         assert not served["draining"] and not any("drain" in one for one in served["health"])
     finally:
         await daemon.stop()
+
+
+def test_what_a_planet_does_is_told_in_words() -> None:
+    planet = {"address": "2222222222", "state": "up", "rtt_ms": 1.26}
+    answer = {
+        "address": "1111111111",
+        "engine": "native",
+        "workers": 2,
+        "offloads": {"udp_gso": {"on": True, "why": ""}, "udp_gro": {"on": False, "why": "no"}},
+        "sessions": 5,
+        "relays": 3,
+        "links": 1,
+        "draining": True,
+        "streams": 2,
+        "relayed_bytes": 1000,
+        "relayed_packets": 10,
+        "directory": 6,
+        "world_revision": 4,
+        "planets": [planet],
+        "counters": {"frames_in": 0},
+        "drops": {},
+        "health": ["draining: 3 relays are left"],
+    }
+    text = "\n".join(status_lines(answer))
+    assert "engine     native, 2 workers\nworld      revision 4\ndraining   yes\n" in text
+    assert "5 sessions, 2 by TLS" in text and "10 datagrams, 1000 bytes" in text
+    assert "2222222222" in text and "udp_gro      no" in text and "udp_gso" not in text
+    assert "  - draining: 3 relays are left" in text

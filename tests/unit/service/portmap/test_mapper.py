@@ -67,7 +67,10 @@ async def test_nobody_who_grants_is_asked_again_in_ten_minutes() -> None:
     world = World(speaks="none")
     mapper = world.mapper()
     assert await mapper.round() == RETRY_S
-    assert mapper.status.problem == "no pcp; no nat-pmp; no upnp" and world.heard == []
+    assert (
+        mapper.status.problem == "PCP: no pcp; NAT-PMP: no nat-pmp; UPnP: no upnp"
+        and world.heard == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +116,7 @@ async def test_refused_renewal_is_believed_at_once() -> None:
     await mapper.round()
     world.refuses = True
     await mapper.round()
-    assert world.heard == [OUTSIDE, None] and mapper.status.problem == "full"
+    assert world.heard == [OUTSIDE, None] and mapper.status.problem == "NAT-PMP: full"
 
 
 @pytest.mark.asyncio
