@@ -3,8 +3,9 @@
 Whoever has joined in a live session is online; for each we know what it was told and what it holds.
 After any change of a network, everybody online in it is brought up to date: revocations first, then
 the answer to its JOIN, then config, credential and roster. That happens at once, but again only
-after a pause that grows with the network, so that a hundred changes in a row make a few deltas.
-What strangers may cost is in `controller.door`.
+after a pause that grows with the network, so that a hundred changes in a row make a few deltas. Who
+comes anew is told with all others, so that nobody is a member of whom the others do not know: what
+they sent to everyone meanwhile would pass it by. What strangers may cost is in `controller.door`.
 """
 
 from __future__ import annotations
@@ -209,6 +210,7 @@ class Members(Part):
     # --- joining --------------------------------------------------------------------------------
 
     def _admit(self, peer: Peer, join: Join, now: float) -> None:
+        before = self.book.generation
         try:
             member = self._record(peer, join)
         except L2meshError as error:
@@ -227,18 +229,18 @@ class Members(Part):
                 member.standing.value,
             )
         self._recorded.add(peer.fingerprint)
+        is_news = self.book.generation != before and member.standing is Standing.AUTHORIZED
         reported = Reported(join.config, join.roster, join.serial, join.epoch, join.revocations)
         self._online.setdefault(join.network, {})[peer.fingerprint] = held = Attendance.of(reported)
         self._keep(peer, now)
         if member.standing is Standing.AUTHORIZED:
             self._compare(peer, member, reported, now)
-        view = self._view(join.network)
         if member.standing is Standing.PENDING and join.token is not None:
             held.told = JoinStatus.PENDING
             self._reply(peer, join.network, JoinStatus.PENDING, BAD_TOKEN, now)
-        if view is not None:
-            self._update(view, peer, held, now)
         self.refresh(now)
+        if not is_news and (view := self._view(join.network)) is not None:
+            self._update(view, peer, held, now)
 
     def _record(self, peer: Peer, join: Join) -> Member | None:
         """The row of who asks, made or brought up to date; None for an identity without address."""

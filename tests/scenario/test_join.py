@@ -2,7 +2,9 @@
 
 from l2mesh.address import network_id
 from l2mesh.datapath.interface import FlushPeer
+from tests.simulator.internet import Line
 from tests.simulator.nat import NatKind
+from tests.simulator.node import NodeHost
 from tests.simulator.seeds import seeds
 from tests.simulator.simulation import POOL, Simulation
 from tests.simulator.traffic import first_answer
@@ -87,6 +89,25 @@ def test_members_of_a_public_network_see_each_other(sim: Simulation) -> None:
     macs = {node.mac(network) for node in sim.nodes}
     addresses = {node.address_in(network) for node in sim.nodes}
     assert len(macs) == len(addresses) == 5
+
+
+@seeds(5)
+def test_all_know_of_a_member_when_it_does(sim: Simulation) -> None:
+    """But for what lines differ in: a frame to everyone misses nobody who is there."""
+    line = Line(latency_s=0.001)
+    sim.add_planet(line)
+    controller = sim.add_controller(line)
+    nodes = [sim.add_node(line=line) for _ in range(4)]
+    sim.start()
+    sim.run(1)
+    network = controller.create_network(POOL, public=True)
+    present: list[NodeHost] = []
+    for node in nodes:
+        node.join(network)
+        sim.run_until(lambda node=node: node.is_member(network), 5)  # type: ignore[misc]
+        sim.run(0.01)
+        present.append(node)
+        assert all(node.fingerprint in each.members(network) for each in present)
 
 
 def test_who_leaves_is_gone_and_may_come_back(sim: Simulation) -> None:

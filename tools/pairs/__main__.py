@@ -12,7 +12,14 @@ from typing import Final
 from tools.pairs.places import Outcome, Pair, pairs
 from tools.pairs.real import play_all
 from tools.pairs.simulated import play
-from tools.pairs.table import judge, matrix, name_of, neighbour_lines, search_lines
+from tools.pairs.table import (
+    answer_line,
+    judge,
+    matrix,
+    name_of,
+    neighbour_lines,
+    search_lines,
+)
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "paths.md"
 SIMULATED: Final = "grid: made by tools/grid --write"
@@ -34,7 +41,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.namespaces:
         how = f"Each pair once, {time.monotonic() - begun:.0f} s for all."
         tables.pop()  # which needs a whole minute of each pair
-    text = "\n\n".join((how, *tables)) + "\n"
+    text = "\n\n".join((how, *tables, answer_line(results))) + "\n"
     print(text)
     complaints = [f"{name_of(p)}: {each}" for p in chosen for each in judge(p, results[p])]
     print("\n".join(complaints) or "every pair came to what it must")

@@ -1,6 +1,7 @@
 """The grid as Markdown: a matrix of times, and a line for every pair that fell short."""
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Final
 
 from tools.pairs.places import (
@@ -15,12 +16,14 @@ from tools.pairs.places import (
     limit_s,
 )
 
-__all__ = ["judge", "matrix", "name_of", "neighbour_lines", "search_lines"]
+__all__ = ["answer_line", "judge", "matrix", "name_of", "neighbour_lines", "search_lines"]
 
 Results = Mapping[Pair, Sequence[Outcome]]
 
 GUESSED_SHARE: Final = 0.8
 """Of the runs in which a port has to be foretold, so many must succeed."""
+ANSWER_S: Final = 1.0
+"""From the first frame to the first answer, by whatever path."""
 MAX_PROBES: Final = 1000
 """In a minute, of a pair."""
 
@@ -64,6 +67,18 @@ def search_lines(results: Results) -> str:
     return "\n".join(lines)
 
 
+def answer_line(results: Results) -> str:
+    """How long first answers took: half of them and the slowest one, and between whom that was."""
+    took = [
+        (float("inf") if each.answered_s is None else each.answered_s, name_of(pair))
+        for pair, outcomes in results.items()
+        for each in outcomes
+    ]
+    slowest, where = max(took, default=(float("nan"), "-"))
+    middle = median(seconds for seconds, _ in took) if took else float("nan")
+    return f"First answer: median {middle:.2f} s, slowest {slowest:.2f} s ({where})."
+
+
 def judge(pair: Pair, outcomes: Sequence[Outcome]) -> list[str]:
     """What falls short of the aim; empty when all is well."""
     aim, limit = aim_of(pair), limit_s(pair)
@@ -72,8 +87,8 @@ def judge(pair: Pair, outcomes: Sequence[Outcome]) -> list[str]:
     complaints = []
     if len(soon) < wanted:
         complaints.append(f"direct within {limit:g} s in {len(soon)} of {len(outcomes)}")
-    if any(each.answered_s is None or each.answered_s > 1.0 for each in outcomes):
-        complaints.append("the first answer took more than 1 s")
+    if any(each.answered_s is None or each.answered_s > ANSWER_S for each in outcomes):
+        complaints.append(f"the first answer took more than {ANSWER_S:g} s")
     if lost := sum(each.lost for each in outcomes):
         complaints.append(f"{lost} pings lost")
     if (most := max((each.probes for each in outcomes), default=0)) > MAX_PROBES:

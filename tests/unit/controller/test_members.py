@@ -33,9 +33,11 @@ def told(person: Person) -> list[str]:
 
 
 def joined(world: World, network: Network) -> Node:
-    """A member with everything that it was sent."""
+    """A member with everything that it was sent, as soon as it was."""
     person = world.person()
     world.join(person, network)
+    if (due := world.members.next_timeout()) is not None:
+        world.members.handle_timeout(due)
     node = Node(world, person, network)
     node.read()
     return node
@@ -121,7 +123,7 @@ def test_somebody_authorised_by_fingerprint_is_admitted_when_it_comes(world: Wor
     assert world.members.knows(person.peer) is False
     first = joined(world, network)
     assert first.statuses == ["pending"]
-    world.join(person, network, name="box")
+    world.join(person, network, LATER, name="box")
     node = Node(world, person, network)
     node.read()
     assert node.statuses == ["ok"] and node.roster == {person.fingerprint}
@@ -140,10 +142,10 @@ def test_new_people_wait_their_turn_and_members_do_not(
     crowd = [world.person() for _ in range(door.NEW_BURST + 60)]
     for person in crowd:
         world.join(person, network)
-    served = [person for person in crowd if person.inbox]
-    # the burst less `known`, and those beyond the queue, who are told to come again
-    assert len(served) == door.NEW_BURST - 1 + 11
-    assert [told(person)[-1] for person in served[-11:]] == ["error"] * 11
+    assert len(world.store.members(network.id)) == door.NEW_BURST
+    # those beyond the queue are told to come again
+    refused = [person for person in crowd if person.inbox]
+    assert [told(person) for person in refused] == [["error"]] * 11
     world.join(known.person, network)
     assert told(known.person)[0] == "ok"
     now = NOW
@@ -277,6 +279,30 @@ def test_many_changes_in_a_row_make_few_messages_and_the_last_arrives(world: Wor
     assert len(one.roster) == 51 and one.lost == 0
 
 
+def test_nobody_is_told_that_it_is_a_member_before_the_others_hear_of_it(world: World) -> None:
+    network = world.network(public="true")
+    one = joined(world, network)
+    two, three = world.person(), world.person()
+    world.join(two, network, LATER)
+    world.join(three, network, LATER + 0.05)
+    assert told(two) == ["ok"] and not three.inbox
+    one.read()
+    assert one.roster == {one.person.fingerprint, two.fingerprint}
+    world.members.handle_timeout(LATER + 0.2)
+    assert told(three) == ["ok"] and world.members.next_timeout() is None
+    one.read()
+    assert three.fingerprint in one.roster
+
+
+def test_a_member_that_comes_again_waits_for_no_push(world: World) -> None:
+    network = world.network(public="true")
+    one = joined(world, network)
+    world.join(world.person(), network, LATER)
+    set_(world, network, mtu="1400")
+    world.join(one.person, network, LATER + 0.01, **one.holds)
+    assert told(one.person) == ["ok"]
+
+
 def test_our_end_keeps_a_direct_path_as_long_as_members_join_by_it(world: World) -> None:
     network = world.network(public="true")
     one = joined(world, network)
@@ -328,6 +354,7 @@ def test_a_long_roster_comes_in_pieces_that_each_end_at_a_base(
     late = nodes[-1]
     assert len(late.roster) == 10
     world.members.session_lost(nodes[0].person.peer, NOW)
+    nodes[0].person.inbox.clear()
     again = Node(world, nodes[0].person, network)
     world.join(again.person, network, LATER)
     rosters = [m for m in again.person.inbox if isinstance(m, Roster)]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tools.pairs.__main__ import PAGE, REAL, SIMULATED, write
 from tools.pairs.ground import ends_of
-from tools.pairs.places import Aim, Neighbours, Place, aim_of
+from tools.pairs.places import Aim, Neighbours, Outcome, Pair, Place, aim_of
+from tools.pairs.table import answer_line, judge
 
 
 def test_tables_stand_between_their_marks(tmp_path: Path) -> None:
@@ -31,3 +32,12 @@ def test_every_place_has_a_node_for_each_side() -> None:
     assert ends_of((Place.FULL_CONE, Place.IPV6)) == ("full-cone-1", "ipv6-only-2")
     assert ends_of((Place.PORT, Place.PORT)) == ("port-1", "port-2")
     assert ends_of(Neighbours.SAME_LAN) == ("same-lan-1", "same-lan-2")
+
+
+def test_the_slowest_first_answer_is_told_and_judged() -> None:
+    pair: Pair = (Place.OPEN, Place.PORT)
+    slow, quick = ([Outcome(1, 0.5, seconds, 0, 0)] for seconds in (1.2, 0.1))
+    results = {pair: slow, Neighbours.SAME_LAN: quick, Neighbours.HAIRPIN: quick}
+    told = "First answer: median 0.10 s, slowest 1.20 s (open - port)."
+    assert answer_line(results) == told
+    assert judge(pair, slow) == ["the first answer took more than 1 s"] and not judge(pair, quick)
