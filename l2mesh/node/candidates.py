@@ -132,6 +132,10 @@ class Candidates(Part):
         if self._save_at <= now:
             self.save()
 
+    def endpoints_wanted(self, peer: Peer, now: float) -> None:
+        if self.told.pop(peer.fingerprint, None) is not None:
+            self.offer(peer, now)
+
     def local_endpoints_changed(self, now: float) -> None:
         """We may have moved: ask everybody along the present paths, which shows our new place."""
         for peer in list(self.core.peers.values()):
@@ -164,8 +168,7 @@ class Candidates(Part):
         away = [each for each in peers if each is not None and _is_away(each)]
         self._remind_at = now + REMIND_S if away else None
         for peer in away:
-            del self.told[peer.fingerprint]
-            self.offer(peer, now)
+            self.endpoints_wanted(peer, now)
 
     def offer_all(self, now: float) -> None:
         """Tell everybody who heard something else before."""

@@ -48,6 +48,9 @@ class Part:
     def path_changed(self, peer: Peer, now: float) -> None:
         """The peer is reached by another path, or by none."""
 
+    def endpoints_wanted(self, peer: Peer, now: float) -> None:
+        """The peer is to hear our endpoints once more, and to try them."""
+
     def relay_doubted(self, peer: Peer, relay: int, now: float) -> None:
         """The peer does not answer, and a relay to it may be why."""
 

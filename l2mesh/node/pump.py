@@ -71,15 +71,14 @@ def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
                 _send_probe(core, peer, nonce, path, size)
             case outputs.SendOpener(endpoint):
                 _open_nat(core, endpoint)
+            case outputs.TellAgain():
+                for part in core.parts:
+                    part.endpoints_wanted(peer, now)
             case SendingChanged(path, size, spread):
                 core.emit(SetPath(peer.fingerprint, path, size, spread))
             case PathChanged(path, size, spread):
                 core.emit(SetPath(peer.fingerprint, path, size, spread))
-                peer.last_path = peer.last_path if path is not None else None
-                for channel in peer.channels.values():
-                    channel.path_changed()
-                for part in core.parts:
-                    part.path_changed(peer, now)
+                _path_changed(core, peer, path, now)
             case SendCopies(path, size):
                 core.emit(SendTwice(peer.fingerprint, path, size, COPIES_S, COPIES_BYTES))
             case PeerSilent():
@@ -88,6 +87,14 @@ def _drain_paths(core: Core, peer: Peer, now: float) -> bool:
         for part in core.parts:
             part.relay_doubted(peer, path.relay, now)
     return progress
+
+
+def _path_changed(core: Core, peer: Peer, path: Path | None, now: float) -> None:
+    peer.last_path = peer.last_path if path is not None else None
+    for channel in peer.channels.values():
+        channel.path_changed()
+    for part in core.parts:
+        part.path_changed(peer, now)
 
 
 def _open_nat(core: Core, endpoint: Endpoint) -> None:

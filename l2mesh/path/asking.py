@@ -15,7 +15,7 @@ from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path import answers
 from l2mesh.path.candidate import Candidate, CandidateTable, Opening
 from l2mesh.path.opening import choose
-from l2mesh.path.outputs import PathOutput, SendOpener, SendProbe
+from l2mesh.path.outputs import PathOutput, SendOpener, SendProbe, TellAgain
 from l2mesh.path.probe import PEER_BURST, PEER_RATE, OpenProbe, OpenProbes, ProbeLimiter
 from l2mesh.path.rounds import Rounds
 
@@ -120,6 +120,21 @@ class Asking:
         """Something has changed: a round of these, and the next one comes soon."""
         self.rounds.forgive()
         self.start_round(candidates, now, opens=opens)
+
+    def retry(self, candidates: list[Candidate], now: float) -> None:
+        """A round by the clock. Behind openers the peer is asked to begin as well: its clock is
+        another one, and unsolicited PROBEs would shut its NAT anew each time."""
+        self.rounds.count_retry()
+        self.start_round(candidates, now, opens=True)
+        if any(each.opening is not Opening.NONE for each in candidates):
+            self._outputs.append(TellAgain())
+
+    def heard(self, named: list[Candidate], now: float, *, opens: bool) -> None:
+        """The peer has named these. If it had named all of them before, then it tries us by its
+        clock, and that stands for our next round, too."""
+        if named and all(each.probes for each in named) and now >= self.rounds.search_until:
+            self.rounds.count_retry()
+        self.start_round(named, now, opens=opens)
 
     def continue_round(self, now: float) -> None:
         """Probe what is due."""

@@ -14,6 +14,7 @@ __all__ = [
     "SendOpener",
     "SendProbe",
     "SendingChanged",
+    "TellAgain",
 ]
 
 
@@ -32,6 +33,10 @@ class SendOpener(NamedTuple):
     """Open our own NAT towards this endpoint by a datagram that does not get as far."""
 
     endpoint: Endpoint
+
+
+class TellAgain(NamedTuple):
+    """Tell the peer our endpoints once more, behind the openers: it then tries them, too."""
 
 
 class PathChanged(NamedTuple):
@@ -70,5 +75,5 @@ class PeerSilent(NamedTuple):
 
 
 PathOutput: TypeAlias = (
-    SendProbe | SendOpener | PathChanged | SendingChanged | SendCopies | PeerSilent
+    SendProbe | SendOpener | TellAgain | PathChanged | SendingChanged | SendCopies | PeerSilent
 )

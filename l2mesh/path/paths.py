@@ -251,7 +251,7 @@ class PathSet:
             self.challenge(now)
             self._asking.search(self._table.direct(), now, opens=opens)
         else:
-            self._asking.start_round(new, now, opens=opens)
+            self._asking.heard(new, now, opens=opens)
 
     def peer_begins(self, now: float) -> None:
         """The peer has heard all that we said, so it tries us as well."""
@@ -412,8 +412,7 @@ class PathSet:
 
     def _retry(self, now: float) -> None:
         if self._may_retry() and now >= self._rounds.retry_at:
-            self._rounds.count_retry()
-            self._asking.start_round(self._untried(), now, opens=True)
+            self._asking.retry(self._untried(), now)
 
     def _may_retry(self) -> bool:
         has_traffic = self._active is None or self._need.has_traffic(self._rounds.retry_at)

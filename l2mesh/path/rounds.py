@@ -1,7 +1,7 @@
 """Rounds of probes: each candidate by the schedule of section 8.4, and again while there is reason.
 
 A round probes a set of candidates at 0, 0.1, 0.3 ... 3 s from its beginning, so that both ends open
-their NATs at about the same time. After a round without success the next one waits 5, 10, 30 and
+their NATs at about the same time. After a round without success the next one waits 5, 10, 35 and
 then 60 s; success begins the count anew. Where a candidate stands in its round is kept in the
 candidate itself.
 """
@@ -17,8 +17,9 @@ from l2mesh.path.probe import SCHEDULE_S
 
 __all__ = ["SEARCH_S", "Rounds"]
 
-RETRY_S: Final = (5.0, 10.0, 30.0, 60.0)
-"""Between rounds while no direct path is in use; the last one repeats."""
+RETRY_S: Final = (5.0, 10.0, 35.0, 60.0)
+"""Between rounds while no direct path is in use; the last one repeats. The longer ones outlast what
+netfilter remembers of a datagram that nobody answered: 30 s."""
 SEARCH_S: Final = 3.5
 """The length of a round, and half a second for the last reply."""
 _NEVER: Final = float("-inf")

@@ -19,7 +19,7 @@ of them:
 
 DOWN promises silence: without a session there is nothing to seal a PROBE with. The other three
 promise that the path in use is watched (``heartbeat.py``), and SEARCHING and RELAYED that endpoints
-are tried again after 5, 10, 30 and then every 60 s while there is traffic.
+are tried again after 5, 10, 35 and then every 60 s while there is traffic.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ each, and lets in whom its filter admits.
 A mapping lives 120 s after the last datagram in either direction. What is not solicited is dropped,
 or taken by the box itself where it ``accepts``, as netfilter without an input filter does: it then
 remembers the stray for 30 s, and what the inside sends to its source meanwhile leaves by another
-port, since the answers could not be told apart. What the inside sends to the outside address comes
-back in only where the NAT hairpins.
+port, since the answers could not be told apart, for as long as no more than 30 s pass without a
+datagram. What the inside sends to the outside address comes back in only where the NAT hairpins.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Nat:
             return None
         key = self._key(source, destination, now)
         outside = self._by_source.get(key)
-        if outside is None or now - self._ports[outside].used > self.idle_s:
+        if outside is None or not self._is_alive(key, now):
             outside = self._map(key, now)
         mapping = self._ports[outside]
         mapping.used = mapping.contacted[destination] = now
@@ -141,7 +141,8 @@ class Nat:
             return own
         if self._is_alive(shared, now):
             outside = self._by_source[shared]
-            if destination in self._ports[outside].contacted:
+            contacted_at = self._ports[outside].contacted.get(destination, float("-inf"))
+            if now - contacted_at <= self.idle_s:
                 return shared
             return own if self._is_stray(outside, destination, now) else shared
         outside = Endpoint(self.address, source.port)
@@ -149,7 +150,8 @@ class Nat:
 
     def _is_alive(self, key: tuple[Endpoint, Endpoint | None], now: float) -> bool:
         outside = self._by_source.get(key)
-        return outside is not None and now - self._ports[outside].used <= self.idle_s
+        limit_s = self.idle_s if key[1] is None or not self.accepts else STRAY_S
+        return outside is not None and now - self._ports[outside].used <= limit_s
 
     def _is_stray(self, outside: Endpoint, sender: Endpoint, now: float) -> bool:
         """Whether the box itself talks to this sender there."""

@@ -21,6 +21,7 @@ from l2mesh.path.outputs import (
     SendingChanged,
     SendOpener,
     SendProbe,
+    TellAgain,
 )
 from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
@@ -167,6 +168,8 @@ class Net:
                 case SendOpener(endpoint):
                     self.openers.append((self.now, endpoint))
                     end.nat.leave(end.port, endpoint, self.now)
+                case TellAgain():
+                    pass  # these ends hear of each other's endpoints by `meet` alone
                 case PathChanged(path):
                     end.moves.append((self.now, path))
                 case SendingChanged(path, size):

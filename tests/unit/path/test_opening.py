@@ -4,7 +4,7 @@ from random import Random
 
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Kind
-from l2mesh.path.outputs import SendOpener, SendProbe
+from l2mesh.path.outputs import SendOpener, SendProbe, TellAgain
 from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
 
@@ -92,3 +92,37 @@ def test_a_round_with_an_opener_is_no_longer_than_one_without() -> None:
         paths.handle_timeout(START + step / 10)
         probes += said(paths)[1]
     assert openers == [OUTSIDE] and probes.count(OUTSIDE) == 7
+
+
+def tells(paths: PathSet) -> list[type]:
+    """Openers, and the wish to tell the peer again, in order."""
+    found = []
+    while (output := paths.poll_output()) is not None:
+        found.append(type(output))
+    return [each for each in found if each in {SendOpener, TellAgain}]
+
+
+def test_round_by_the_clock_asks_the_peer_to_begin_behind_the_openers() -> None:
+    paths = live()
+    paths.add_candidates([HOME, OUTSIDE], Kind.TOLD, START, opens=True)
+    assert tells(paths) == [SendOpener]
+    for second in range(1, 8):
+        paths.handle_timeout(START + second)
+    assert tells(paths) == []
+    paths.handle_timeout(START + 8.0)
+    assert tells(paths) == [SendOpener, TellAgain]
+
+
+def test_nobody_is_told_again_where_nothing_is_opened() -> None:
+    paths = live()
+    paths.add_candidates([OUTSIDE, IPV6], Kind.TOLD, START, opens=True)
+    paths.handle_timeout(START + 8.0)
+    assert tells(paths) == []
+
+
+def test_round_that_the_peer_began_stands_for_the_next_one_of_ours() -> None:
+    paths = live()
+    paths.add_candidates([HOME, OUTSIDE], Kind.TOLD, START)
+    assert paths.retry_at == START + 3.0 + 5.0
+    paths.add_candidates([HOME, OUTSIDE], Kind.TOLD, START + 7.0)
+    assert paths.retry_at == START + 7.0 + 3.0 + 10.0
