@@ -10,7 +10,7 @@ With the reference engine this loop *is* the data path, so it is written for spe
 and one reading of the clock (and one for each answer that the core gets while it talks), at most
 `BATCH` datagrams or frames and `BATCH_BYTES` of one descriptor a wake (the event loop then visits
 the other descriptors, so neither side starves), and the core is called only when the engine has
-something to tell it.
+something to tell it. A queue that is not found empty for long is told to its senders (`standing`).
 
 Everything runs in the event loop's thread. Whoever calls the core from outside (the local API, a
 netlink watcher) does it in that thread and calls `pump` afterwards.
@@ -44,6 +44,7 @@ from l2mesh.runtime.clock import Clock
 from l2mesh.runtime.core import Core
 from l2mesh.runtime.faults import FaultLog
 from l2mesh.runtime.port import Port, SuperFrameRefused
+from l2mesh.runtime.standing import Standing
 from l2mesh.runtime.underlay import Underlay
 from l2mesh.wire.data import Flag
 from l2mesh.wire.datagram import DATA_BIT, DatagramType
@@ -117,9 +118,14 @@ class Driver(Generic[EffectT]):
         """Has the loop call us for whatever comes."""
         for sock in self.underlay.sockets:
             receive = partial(self.underlay.receive, sock)
-            loop.add_reader(sock.fileno(), partial(self._on_datagrams, receive))
+            queue = Standing(self._counters)
+            loop.add_reader(sock.fileno(), partial(self._on_datagrams, receive, queue))
         for network, port in self._ports.items():
-            loop.add_reader(port.fd, partial(self._on_frames, network, port))
+            self._read_port(loop, network, port)
+
+    def _read_port(self, loop: asyncio.AbstractEventLoop, network: int, port: Port) -> None:
+        queue = Standing(self._counters)
+        loop.add_reader(port.fd, partial(self._on_frames, network, port, queue))
 
     def close(self) -> None:
         """Stops reading and timing. Sockets and ports stay open: they are their owners'."""
@@ -154,7 +160,7 @@ class Driver(Generic[EffectT]):
         if offloads is not None:
             self.engine.execute(SetPortOffloads(network, offloads), self.clock())
         if self._loop is not None:
-            self._loop.add_reader(fd, partial(self._on_frames, network, port))
+            self._read_port(self._loop, network, port)
 
     def detach_port(self, network: int) -> None:
         """Lets go of a network's descriptor; nothing happens when there is none."""
@@ -176,8 +182,8 @@ class Driver(Generic[EffectT]):
 
     # --- the data path --------------------------------------------------------------------------
 
-    def _on_datagrams(self, receive: Callable[[], tuple[bytes, int, Any]]) -> None:
-        now = self.clock()
+    def _on_datagrams(self, receive: Callable[[], tuple[bytes, int, Any]], queue: Standing) -> None:
+        now, is_left = self.clock(), True
         batch: list[Received] = []
         known, room = self._known, BATCH_BYTES
         try:
@@ -191,14 +197,15 @@ class Driver(Generic[EffectT]):
                 if _is_for_core(datagrams):
                     break  # the next datagram may need what comes of it: a relay's leg, a key
         except BlockingIOError:
-            pass
+            queue.emptied()
+            is_left = False
         except OSError as error:
             self.underlay.count_receive(error)
         try:
             self.engine.handle_datagrams(batch, now)
         except Exception as error:  # noqa: BLE001 - a fault of ours on one datagram stops no daemon
             self._failed("engine.handle_datagrams", error)
-        self._flush(now)
+        self._flush(now, queue if is_left else None)
 
     def _on_stream(self, datagram: bytes, endpoint: Endpoint) -> None:
         now = self.clock()
@@ -208,44 +215,59 @@ class Driver(Generic[EffectT]):
             self._failed("engine.handle_datagrams", error)
         self._flush(now)
 
-    def _on_frames(self, network: int, port: Port) -> None:
+    def _on_frames(self, network: int, port: Port, queue: Standing) -> None:
         now = self.clock()
         handle, read, room = self.engine.handle_frame, port.read, BATCH_BYTES
+        pass_on = queue.pass_on
         try:
             for _ in range(BATCH):
                 frame, offload = read()
                 if not frame:
                     self._lose_port(network, "closed")
                     break
-                handle(network, frame, now, offload)
                 room -= len(frame)
+                passed = pass_on(frame, offload, now)
+                if passed is not None:
+                    handle(network, passed, now, offload)
                 if room <= 0:
                     break
         except BlockingIOError:
-            pass
+            queue.emptied()
         except OSError as error:
             self._on_read_error(network, error)
         except Exception as error:  # noqa: BLE001 - nor one on a frame
             self._failed("engine.handle_frame", error)
         self._flush(now)
 
-    def _flush(self, now: float) -> None:
-        """Sends out what the engine has, and runs the core if the engine has something to tell."""
-        self._send_outputs()
+    def _flush(self, now: float, queue: Standing | None = None) -> None:
+        """Sends out what the engine has, and runs the core if the engine has something to tell.
+
+        What is delivered came from `queue`, if that was left with something in it.
+        """
+        self._send_outputs(queue)
         upcall = self.engine.poll_upcall()
         if upcall is not None:
             self._converse(upcall, now)
         self._rearm(now)
 
-    def _send_outputs(self) -> None:
+    def _send_outputs(self, queue: Standing | None = None) -> None:
         poll, underlay = self.engine.poll_output, self.underlay
         while (output := poll()) is not None:
             if type(output) is Deliver:
-                self._write(output)
+                if queue is None or output.offload is None:
+                    self._write(output)
+                else:
+                    self._write_on(output, queue)
             elif type(output) is TransmitTrain:
                 underlay.send_train(*output)
             elif type(output) is Transmit:
                 underlay.send(*output)
+
+    def _write_on(self, deliver: Deliver, queue: Standing) -> None:
+        """Writes what came from a queue that may stand, unless it is dropped for that."""
+        frame = queue.pass_on(deliver.frame, deliver.offload, self.clock())
+        if frame is not None:
+            self._write(deliver._replace(frame=frame))
 
     def _write(self, deliver: Deliver) -> None:
         port = self._ports.get(deliver.network)

@@ -1,18 +1,23 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
 
 from l2mesh.datapath.interface import (
+    GSO_TCP4,
     Command,
+    Deliver,
     Endpoint,
     HandshakeReceived,
+    Offload,
     OpenPort,
     Path,
+    PortOffloads,
+    Received,
     SendDatagram,
     Transmit,
     Upcall,
@@ -20,11 +25,19 @@ from l2mesh.datapath.interface import (
 from l2mesh.node.effects import Effect, NetworkChanged
 from l2mesh.runtime.driver import BATCH, Driver
 from l2mesh.runtime.underlay import Listen, Underlay
+from l2mesh.runtime.virtio import emit_header
 from tests.unit.runtime.fakes import FakeCore, FakeEngine
 
 NETWORK = 7
 FRAME = bytes(range(14)) + b"payload"
 DATAGRAM = b"\x80 to the port"
+# of TCP over IPv4, whose sender takes marks, behind its virtio header
+SUPERFRAME = (
+    emit_header(Offload(GSO_TCP4, 1448, 34, 16, needs_csum=True), FRAME[:12] + bytes(60))
+    + FRAME[:12]
+    + bytes([0x08, 0x00, 0x45, 0b10])
+    + bytes(50)
+)
 
 
 @dataclass
@@ -190,6 +203,47 @@ async def test_one_wake_reads_a_bounded_batch_of_frames(bench: Bench) -> None:
     bench.engine.poll_upcall = lambda: wakes.append(len(seen))  # type: ignore[method-assign]
     await until(lambda: len(seen) == BATCH + 1)
     assert wakes[0] == BATCH
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("at_once", "marks"), [(BATCH - 1, 0), (2 * BATCH + 1, 1)])
+async def test_port_whose_queue_stands_tells_its_senders(
+    bench: Bench, at_once: int, marks: int
+) -> None:
+    # each frame takes 2 ms: when the third wake reads its first one, 256 ms have passed
+    seen: list[bytes] = []
+
+    def watch(network: int, frame: bytes, now: float, offload: Offload | None = None) -> None:
+        seen.append(frame)
+        bench.now[0] += 0.002
+
+    bench.engine.handle_frame = watch  # type: ignore[method-assign]
+    bench.driver.attach_port(NETWORK, bench.near.fileno(), PortOffloads(checksum=True, tso=True))
+    for total in range(at_once, 3 * BATCH, at_once):
+        for _ in range(at_once):
+            bench.far.send(SUPERFRAME)
+        await until(lambda total=total: len(seen) == total)  # type: ignore[misc]
+    assert [frame[15] for frame in seen].count(0b11) == marks
+    assert bench.driver.counters().get("congestion_marks", 0) == marks
+
+
+@pytest.mark.asyncio
+async def test_socket_whose_queue_stands_tells_its_senders(bench: Bench) -> None:
+    offload = Offload(GSO_TCP4, 1448, 34, 16, needs_csum=True)
+
+    def deliver(batch: Sequence[Received], now: float) -> None:
+        for _ in batch:
+            bench.engine.outputs.append(Deliver(NETWORK, SUPERFRAME[10:], offload))
+        bench.now[0] += 0.12
+
+    bench.engine.handle_datagrams = deliver  # type: ignore[method-assign]
+    bench.driver.attach_port(NETWORK, bench.near.fileno(), PortOffloads(checksum=True, tso=True))
+    for count, is_marked in ((BATCH - 1, False), (2 * BATCH + 1, False), (3 * BATCH, True)):
+        for _ in range(count):
+            bench.peer.sendto(DATAGRAM, bench.address.address)
+        written = [(await bench.receive(bench.far))[10:] for _ in range(count)]
+        assert (0b11 in {frame[15] for frame in written}) == is_marked
+        bench.now[0] += 1
 
 
 @pytest.mark.asyncio
