@@ -173,6 +173,29 @@ def test_both_ends_spread_theirs(sim: Simulation) -> None:
 
 
 @seeds(1)
+@pytest.mark.parametrize("end", [0, 1], ids=["ours", "theirs"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_flows_between_two_uplinks_each_go_on_and_return(
+    sim: Simulation, end: int, number: int
+) -> None:
+    one, other, network = bonded(sim, theirs=(0.01, 0.012), both=True)
+    there, back = Flows(one, other, network).start(), Flows(other, one, network).start()
+    sim.run(30)
+    died_at, line = sim.now, sim.nodes[end].interfaces[number - 1].line
+    line.is_up = False
+    sim.run(20)
+    for flows in (there, back):
+        assert flows.silence_s(died_at) < AGAIN_S + flows.interval_s * flows.count
+    back_at = sim.now
+    line.is_up = True
+    sim.run(60)
+    for host, peer in ((one, other), (other, one)):
+        assert spread(host, peer) == {1, 2}
+    for flows in (there, back):
+        assert not flows.lost(back_at) and not flows.twice
+
+
+@seeds(1)
 def test_who_has_one_uplink_spreads_over_those_that_the_other_spreads_over(sim: Simulation) -> None:
     one, other, network = bonded(sim, both=True)
     there, back = Flows(one, other, network).start(), Flows(other, one, network).start()

@@ -120,6 +120,23 @@ def test_the_planet_takes_over_when_the_member_dies(sim: Simulation) -> None:
         assert pings.silence_s(died_at) < 3.0
 
 
+@seeds(2)
+@pytest.mark.parametrize("one_way", [False, True])
+def test_others_leave_a_carrier_that_reaches_one_of_them_no_more(
+    sim: Simulation,
+    one_way: bool,  # noqa: FBT001
+) -> None:
+    there, back = relayed(sim)
+    other, carrier = sim.nodes[1:]
+    sim.run_until_slow(lambda: is_by(sim, carrier), 20)
+    sim.internet.cut(carrier.name, other.name, one_way=one_way)
+    died_at = sim.now
+    sim.run(20)
+    assert vias(sim) == [sim.planets[0].address] * 2
+    for pings in (there, back):
+        assert pings.silence_s(died_at) < 3.0
+
+
 @seeds(1)
 def test_without_the_right_nobody_carries(sim: Simulation) -> None:
     relayed(sim, relay=False)
