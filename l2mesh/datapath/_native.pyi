@@ -46,6 +46,7 @@ class Runner:
         udp_gso: bool,
         udp_gro: bool,
         nice: int,
+        busy_poll_us: int,
     ) -> None: ...
     def execute(self, command: Command) -> None: ...
     def attach_port(

@@ -73,6 +73,7 @@ class NativeEngine:
         udp_gso: bool = True,
         udp_gro: bool = True,
         nice: int = 0,
+        busy_poll_us: int = 0,
     ) -> None:
         """Carries what comes from sockets and ports from now on, with one worker for each group.
 
@@ -80,6 +81,7 @@ class NativeEngine:
         each names the same side door. What was given out before and not polled is lost. The
         descriptors are non-blocking, stay their owner's, and open until after `stop`. `nice` is
         added to the niceness of each worker's thread; where that is not permitted it is counted.
+        One without work stays awake for `busy_poll_us` where more is likely to come within that.
         """
         self._runner = _native.Runner(
             self._engine,
@@ -89,6 +91,7 @@ class NativeEngine:
             udp_gso=udp_gso,
             udp_gro=udp_gro,
             nice=nice,
+            busy_poll_us=busy_poll_us,
         )
 
     def attach_port(

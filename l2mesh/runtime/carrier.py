@@ -43,13 +43,15 @@ class Carrier:
         *,
         workers: int = 1,
         worker_nice: int = 0,
+        busy_poll_us: int = 0,
         bounds: Bounds | None = None,
         key_log: Path | None = None,
     ) -> None:
         """`choice` is ``native``, ``reference`` or ``auto``: native where it has been built.
 
-        The native engine has `workers` threads, with `worker_nice` added to their niceness; the
-        reference engine has one, the daemon's own.
+        The native engine has `workers` threads, with `worker_nice` added to their niceness, which
+        stay awake without work for at most `busy_poll_us` microseconds at a time; the reference
+        engine has one, the daemon's own.
         ConfigError when the native engine is demanded and cannot be had. With `key_log` every key
         is written there: only for a mesh under test.
         """
@@ -58,6 +60,7 @@ class Carrier:
         self.workers = workers if self._native is not None else 1
         """Each has sockets and queues of its own."""
         self._nice = worker_nice
+        self._busy_poll_us = busy_poll_us
         self._key_log = key_log
         self.engine: Engine = self._native or ReferenceEngine(crypto, os.urandom, bounds)
         if key_log is not None:
@@ -79,7 +82,14 @@ class Carrier:
         from l2mesh.runtime.native_driver import NativeDriver  # noqa: PLC0415 - needs the binding
 
         return NativeDriver(
-            self.engine, core, underlay, clock, on_effect, self._native, nice=self._nice
+            self.engine,
+            core,
+            underlay,
+            clock,
+            on_effect,
+            self._native,
+            nice=self._nice,
+            busy_poll_us=self._busy_poll_us,
         )
 
     def health(self) -> list[str]:

@@ -44,6 +44,7 @@ class NativeDriver(Driver[EffectT]):
         native: NativeEngine,
         *,
         nice: int = 0,
+        busy_poll_us: int = 0,
     ) -> None:
         super().__init__(engine, core, underlay, clock, on_effect)
         self._native = native
@@ -60,6 +61,7 @@ class NativeDriver(Driver[EffectT]):
             udp_gso=offloads.udp_gso,
             udp_gro=offloads.udp_gro,
             nice=nice,
+            busy_poll_us=busy_poll_us,
         )
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -3,13 +3,22 @@
 import os
 from typing import Final
 
-__all__ = ["DEFAULT_NICE", "MAX_WORKERS", "default_workers"]
+__all__ = [
+    "DEFAULT_BUSY_POLL_US",
+    "DEFAULT_NICE",
+    "MAX_BUSY_POLL_US",
+    "MAX_WORKERS",
+    "default_workers",
+]
 
 MAX_WORKERS: Final = 8
 """More would wait for each other."""
 DEFAULT_NICE: Final = -10
 """They do for the host's programs what the kernel does in interrupts for a network card: whoever
 has a frame in hand should not wait for the program that the frame before has woken."""
+DEFAULT_BUSY_POLL_US: Final = 100
+"""To sleep and to be woken takes about as long, in a virtual machine longer."""
+MAX_BUSY_POLL_US: Final = 1_000
 _DEFAULT_WORKERS: Final = 4
 
 

@@ -48,6 +48,8 @@ class DaemonOptions:
     """Threads of the native engine."""
     worker_nice: int = 0
     """Added to the niceness of each."""
+    busy_poll: int = 0
+    """Microseconds for which each stays awake without work, where more is likely to come."""
     without: tuple[str, ...] = ()
     """Names of offloads not to use."""
     key_log: Path | None = None
@@ -91,6 +93,7 @@ class Foundation:
                 self.crypto,
                 workers=options.workers,
                 worker_nice=options.worker_nice,
+                busy_poll_us=options.busy_poll,
                 bounds=bounds,
                 key_log=options.key_log,
             )

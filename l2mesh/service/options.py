@@ -21,7 +21,13 @@ import click
 
 from l2mesh.errors import ConfigError
 from l2mesh.runtime.offloads import CHOICES
-from l2mesh.runtime.workers import DEFAULT_NICE, MAX_WORKERS, default_workers
+from l2mesh.runtime.workers import (
+    DEFAULT_BUSY_POLL_US,
+    DEFAULT_NICE,
+    MAX_BUSY_POLL_US,
+    MAX_WORKERS,
+    default_workers,
+)
 
 if TYPE_CHECKING:
     from l2mesh.runtime.streams.proxy import Proxy
@@ -103,7 +109,7 @@ _CARRIER: Final[tuple[Callable[[Any], Any], ...]] = (
 
 
 def worker_options() -> Callable[[ConfigT], ConfigT]:
-    """Adds ``workers`` and ``worker_nice``, given with what `carrier_options` gives."""
+    """Adds ``workers``, ``worker_nice`` and ``busy_poll``, beside what `carrier_options` gives."""
 
     def add(function: ConfigT) -> ConfigT:
         for option in reversed(_WORKERS):
@@ -129,6 +135,14 @@ _WORKERS: Final[tuple[Callable[[Any], Any], ...]] = (
         show_default=True,
         metavar="N",
         help="Added to the niceness of those threads, where that is permitted; 0: as the daemon.",
+    ),
+    click.option(
+        "--busy-poll",
+        type=click.IntRange(0, MAX_BUSY_POLL_US),
+        default=DEFAULT_BUSY_POLL_US,
+        show_default=True,
+        metavar="US",
+        help="Microseconds for which those threads await the next frame awake; 0: they sleep.",
     ),
 )
 

@@ -36,6 +36,8 @@ macro_rules! counters {
 counters! {
     /// Returns from `epoll_wait`.
     worker_wakes,
+    /// Microseconds for which the worker stayed awake with nothing to do (`busy_poll`).
+    worker_polled_us,
     /// Times that the worker began anew after a fault of ours.
     worker_panics,
     /// Calls of `recvmmsg` that gave something.

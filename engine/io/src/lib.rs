@@ -5,6 +5,7 @@
 //! * `shared` is what several of them share: the engine behind its lock, and the reports;
 //! * `outlet` is where the engine puts what it gives out: datagrams into the `outbox`, which makes
 //!   trains of them, frames towards their ports, merged into super-frames;
+//! * `busy_poll` says how long a worker without work stays awake;
 //! * `standing` tells senders of a queue that does not empty;
 //! * `side` is the door for datagrams that the control plane carries;
 //! * [`tap`] and `sys` are the kernel: devices, and system calls behind safe faces;
@@ -14,6 +15,7 @@
 #![deny(unsafe_code)]
 
 mod ancillary;
+mod busy_poll;
 mod counters;
 #[cfg(test)]
 mod faults;
@@ -49,10 +51,20 @@ pub struct Options {
     pub udp_gro: bool,
     /// Added to the niceness of each worker; below 0 it needs a right, and goes without.
     pub nice: i32,
+    /// A worker that has nothing to do stays awake for at most so many microseconds, if it is likely
+    /// to have something soon (`busy_poll`). 0: it sleeps at once.
+    pub busy_poll_us: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tap_tso: true, tap_uso: true, udp_gso: true, udp_gro: true, nice: 0 }
+        Self {
+            tap_tso: true,
+            tap_uso: true,
+            udp_gso: true,
+            udp_gro: true,
+            nice: 0,
+            busy_poll_us: 100,
+        }
     }
 }

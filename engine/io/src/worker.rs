@@ -13,12 +13,14 @@
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::thread;
 
 use l2mesh_core::Endpoint;
 use l2mesh_core::offload::virtio;
 use l2mesh_core::sink::{FrameMeta, MAX_TRAIN};
 
 use crate::Options;
+use crate::busy_poll::BusyPoll;
 use crate::counters::{IoCounters, count};
 use crate::outbox::{Outbox, Sent};
 use crate::outlet::{Outlet, Port};
@@ -76,6 +78,7 @@ pub(crate) struct Worker {
     now: f64,
     /// When the engine's tables age.
     due: Option<f64>,
+    busy_poll: BusyPoll,
 }
 
 impl Worker {
@@ -118,6 +121,7 @@ impl Worker {
             is_stopped: false,
             now: boot_clock(),
             due: None,
+            busy_poll: BusyPoll::new(f64::from(options.busy_poll_us) * 1e-6),
         })
     }
 
@@ -135,8 +139,7 @@ impl Worker {
         let mut ready = Vec::new();
         self.due = self.shared.settle(self.now);
         while !self.is_stopped {
-            let sleep = self.sleep_milliseconds();
-            self.epoll.wait(sleep, &mut ready)?;
+            self.wait(&mut ready)?;
             self.wake(&ready)?;
         }
         Ok(())
@@ -152,6 +155,28 @@ impl Worker {
         Arc::clone(&self.counters)
     }
 
+    /// Waits for something to do; awake at first, if it is likely to come soon.
+    fn wait(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let begun = boot_clock();
+        let until = begun + self.busy_poll.begin(begun - self.now);
+        self.now = begun;
+        ready.clear();
+        while ready.is_empty() && self.now < until {
+            // whoever wants this processor goes first, and more comes together meanwhile
+            thread::yield_now();
+            self.epoll.wait(0, ready)?;
+            self.now = boot_clock();
+        }
+        let awake_s = self.now - begun;
+        if ready.is_empty() {
+            self.epoll.wait(self.sleep_milliseconds(), ready)?;
+            self.now = boot_clock();
+        }
+        self.busy_poll.end(self.now - begun, awake_s);
+        count(&self.counters.worker_polled_us, (awake_s * 1e6) as u64);
+        Ok(())
+    }
+
     fn sleep_milliseconds(&self) -> i32 {
         let due = self.due.unwrap_or(f64::INFINITY) - self.now;
         let seconds = due.clamp(0.0, LONGEST_SLEEP_S);
@@ -161,7 +186,6 @@ impl Worker {
 
     fn wake(&mut self, ready: &[Ready]) -> io::Result<()> {
         count(&self.counters.worker_wakes, 1);
-        self.now = boot_clock();
         self.outlet.outbox.now = self.now;
         if ready.iter().any(|one| one.token == WAKE) {
             self.inbox.wake.clear();

@@ -45,7 +45,7 @@ impl Runner {
 #[pymethods]
 impl Runner {
     #[new]
-    #[pyo3(signature = (engine, groups, *, tap_tso, tap_uso, udp_gso, udp_gro, nice))]
+    #[pyo3(signature = (engine, groups, *, tap_tso, tap_uso, udp_gso, udp_gro, nice, busy_poll_us))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "switches")]
     #[allow(clippy::similar_names, reason = "the names of the offloads")]
     #[allow(clippy::needless_pass_by_value, reason = "made from a list")]
@@ -58,9 +58,10 @@ impl Runner {
         udp_gso: bool,
         udp_gro: bool,
         nice: i32,
+        busy_poll_us: u32,
     ) -> PyResult<Self> {
         let engine = engine.take(py);
-        let options = Options { tap_tso, tap_uso, udp_gso, udp_gro, nice };
+        let options = Options { tap_tso, tap_uso, udp_gso, udp_gro, nice, busy_poll_us };
         let runner = py.detach(|| l2mesh_io::Runner::start(engine, &groups, options))?;
         Ok(Self { runner: Mutex::new(runner) })
     }
