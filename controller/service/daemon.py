@@ -21,7 +21,14 @@ from controller.service.socket import SOCKET
 from controller.store.store import Store
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.identity import address_of
-from l2mesh.node.effects import CloseStream, Effect, OpenStream, Persist, SendOpener
+from l2mesh.node.effects import (
+    CloseStream,
+    Effect,
+    OpenScout,
+    OpenStream,
+    Persist,
+    SendOpener,
+)
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.streams.dialler import Dialler
 from l2mesh.runtime.streams.proxy import Proxy
@@ -125,6 +132,8 @@ class Daemon:
             self.base.writer.put(effect)
         elif isinstance(effect, SendOpener):
             self.driver.underlay.send_opener(effect.endpoint)
+        elif isinstance(effect, OpenScout):
+            self.driver.scout.open(effect.endpoint)
         elif isinstance(effect, OpenStream | CloseStream):
             self.dialler.carry_out(effect)
 

@@ -5,6 +5,8 @@ engine such a connection is an endpoint like any other, so that sessions, relays
 guard work over it unchanged; whoever sends sees by the address that it is not for a UDP socket.
 The address means nothing outside this process and is told to nobody. Each connection has a /64 of
 its own, which is what the handshake guard counts by.
+
+Number 0 is the *scout*: no connection, but another UDP socket that lives for a moment.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Final
 
 from l2mesh.datapath.interface import Endpoint, Path
 
-__all__ = ["MAX_STREAM", "is_detour", "is_stream", "stream_endpoint"]
+__all__ = ["MAX_STREAM", "SCOUT", "is_detour", "is_stream", "stream_endpoint"]
 
 STREAM_PREFIX: Final = "fd6c:326d:6573:"
 """A unique local /48 (RFC 4193) in the canonical text of an address."""
@@ -23,6 +25,8 @@ MAX_STREAM: Final = 0xFFFF
 _BASE: Final = int(IPv6Address("fd6c:326d:6573::1"))
 _SUBNET_SHIFT: Final = 64
 _PORT: Final = 443
+SCOUT: Final = Endpoint(str(IPv6Address(_BASE)), _PORT)
+"""What goes here leaves by the scout, see `l2mesh.node.effects.OpenScout`."""
 
 
 def stream_endpoint(number: int) -> Endpoint:

@@ -8,7 +8,8 @@ What gets through becomes a candidate as anything does that comes from a new pla
 |------------------------------------|-----------------------------------------------------|
 | CANDIDATES heard, still relayed    | a call after 1 s                                    |
 | a call is due, frames pass         | CALL; the next one after 60, 120, 300 and 600 s     |
-| CALL heard, still relayed          | CALL, unless just sent; candidates again; a search  |
+| CALL heard, still relayed          | candidates again; CALL, unless just sent; a search  |
+| the own NAT counts ports up        | a scout goes before CALL and search, see `Scouts`   |
 | direct, or no session              | search and calls end                                |
 | relayed again, or we are elsewhere | calls begin anew                                    |
 """
@@ -25,6 +26,7 @@ from l2mesh.node.candidates import Candidates
 from l2mesh.node.core import Core
 from l2mesh.node.part import Handler, Part
 from l2mesh.node.peer import Peer
+from l2mesh.node.scouts import Scouts
 from l2mesh.path.candidate import Kind
 from l2mesh.path.foretell import foretell
 from l2mesh.path.mapping import Forecast, Mapping
@@ -64,6 +66,10 @@ class _State:
     probe_at: float = 0.0
     targets: deque[Endpoint] = field(default_factory=deque)
     """Endpoints that are still to be tried."""
+    is_waiting: bool = False
+    """A CALL of ours waits for the scout."""
+    theirs: Forecast | None = None
+    """What the peer has told, for a search that is to begin."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +78,7 @@ class Calls(Part):
 
     core: Core
     candidates: Candidates
+    scouts: Scouts
     quota: SearchQuota = field(default_factory=SearchQuota)
     _states: dict[bytes, _State] = field(default_factory=dict)
 
@@ -92,14 +99,21 @@ class Calls(Part):
             self.core.refuse("call_too_soon")
             return
         state.heard_at = now
+        state.theirs = Forecast(_mapping(call.mapping), call.parsed(), call.step)
         calls = now >= state.called_at + JUST_S
         opens = calls or not peer.is_heard
         peer.paths.add_candidates([], Kind.TOLD, now, again=True, opens=opens)
-        if calls:
-            self._call(peer, state, now)
-        theirs = Forecast(_mapping(call.mapping), call.parsed(), call.step)
-        self._search(peer, state, theirs, now)
+        self._proceed(peer, state, now, calls=calls)
         self.core.touch(peer, now)
+
+    def scouted(self, now: float) -> None:
+        """Where our NAT stands is known now, or stays unknown: what waited for it goes on."""
+        for fingerprint, state in list(self._states.items()):
+            peer = self.core.peers.get(fingerprint)
+            if state.is_waiting and peer is not None:
+                state.is_waiting = False
+                self._go_on(peer, state, now, calls=True)
+                self.core.touch(peer, now)
 
     # --- hooks ----------------------------------------------------------------------------------
 
@@ -145,9 +159,24 @@ class Calls(Part):
     def _call_if_needed(self, peer: Peer, state: _State, now: float) -> None:
         """While frames pass by a relay, and no oftener than `AGAIN_S` says."""
         if peer.is_live and peer.paths.retry_at is not None:
-            self._call(peer, state, now)
+            self._proceed(peer, state, now, calls=True)
         else:
             state.due_at = now + LOOK_S
+
+    def _proceed(self, peer: Peer, state: _State, now: float, *, calls: bool) -> None:
+        """Call and search, but a scout goes first where our NAT counts up: what it finds is told,
+        and it takes a port, which would upset a search that is under way."""
+        if calls and self.scouts.begin(now):
+            state.is_waiting, state.due_at = True, None
+        elif not state.is_waiting:
+            self._go_on(peer, state, now, calls=calls)
+
+    def _go_on(self, peer: Peer, state: _State, now: float, *, calls: bool) -> None:
+        if calls:
+            self._call(peer, state, now)
+        if state.theirs is not None:
+            self._search(peer, state, state.theirs, now)
+            state.theirs = None
 
     def _call(self, peer: Peer, state: _State, now: float) -> None:
         state.called_at = now

@@ -29,6 +29,7 @@ from l2mesh.datapath.interface import (
     SourceSeen,
     Upcall,
 )
+from l2mesh.datapath.streams import SCOUT
 from l2mesh.errors import StateError
 from l2mesh.identity import Identity, PublicIdentity, address_of
 from l2mesh.node import control, handshakes, pump
@@ -162,19 +163,11 @@ class Core:
         match upcall:
             case HandshakeReceived(datagram, path):
                 handshakes.receive(self, datagram, path, now)
-            case ControlReceived():
+            case ControlReceived() if upcall.path.endpoint != SCOUT:
                 control.receive(self, upcall, now)
-            case SessionConfirmed(fingerprint, session):
-                if peer := self.peers.get(fingerprint):
-                    peer.sessions.confirmed(session, now)
-                    self.touch(peer, now)
-            case SourceSeen(fingerprint, _, path):
-                if peer := self.peers.get(fingerprint):
-                    peer.paths.source_seen(path, now)
-                    self.touch(peer, now)
-            case KeySpent(fingerprint, session):
-                if peer := self.peers.get(fingerprint):
-                    peer.sessions.key_spent(session, now)
+            case SessionConfirmed() | SourceSeen() | KeySpent():
+                if peer := self.peers.get(upcall.peer):
+                    _tell(peer, upcall, now)
                     self.touch(peer, now)
             case _:
                 for part in self.parts:
@@ -416,6 +409,17 @@ class Core:
         self.touch(peer, now)
         if not self.knows(peer) and now >= peer.since + STRANGER_S:
             self.remove_peer(peer, now)
+
+
+def _tell(peer: Peer, upcall: SessionConfirmed | SourceSeen | KeySpent, now: float) -> None:
+    """What concerns one peer's sessions and paths alone."""
+    match upcall:
+        case SessionConfirmed(_, session):
+            peer.sessions.confirmed(session, now)
+        case KeySpent(_, session):
+            peer.sessions.key_spent(session, now)
+        case SourceSeen(_, _, path) if path.endpoint != SCOUT:
+            peer.paths.source_seen(path, now)
 
 
 def ciphers_of(crypto: Crypto) -> frozenset[Cipher]:

@@ -18,6 +18,7 @@ __all__ = [
     "CoreOutput",
     "Effect",
     "NetworkChanged",
+    "OpenScout",
     "OpenStream",
     "Persist",
     "RemoveDevice",
@@ -103,6 +104,17 @@ class SendOpener:
     endpoint: Endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class OpenScout:
+    """Have what is for `l2mesh.datapath.streams.SCOUT` leave by a new UDP socket for this endpoint.
+
+    What comes back to that socket from there came from `SCOUT`. It is closed after 1 s, or when the
+    next one is opened.
+    """
+
+    endpoint: Endpoint
+
+
 Effect: TypeAlias = (
     ConfigureDevice
     | RemoveDevice
@@ -112,5 +124,6 @@ Effect: TypeAlias = (
     | CloseStream
     | SendBeacon
     | SendOpener
+    | OpenScout
 )
 CoreOutput: TypeAlias = Command | Effect

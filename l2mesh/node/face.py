@@ -21,6 +21,7 @@ from l2mesh.node.files import PEERS_FILE
 from l2mesh.node.home import Home
 from l2mesh.node.planets import WORLD_FILE, Planets
 from l2mesh.node.relays import Relays
+from l2mesh.node.scouts import Scouts
 from l2mesh.node.spares import Spares
 from l2mesh.node.streams import Streams
 from l2mesh.node.worlds import Worlds
@@ -65,14 +66,16 @@ class ReachableFace(Face):
         self.relays = Relays(self.core, self.planets)
         self.candidates = Candidates(self.core, self.planets, self._overlay_prefixes)
         self.streams = Streams(self.core, self.planets)
-        self.calls = Calls(self.core, self.candidates)
+        self.scouts = Scouts(self.core, self.planets)
+        self.calls = Calls(self.core, self.candidates, self.scouts)
         home, spares = Home(self.planets), Spares(self.core, self.planets, self.relays)
         self.worlds = Worlds(self.core, self.planets)
         drains = Drains(self.core, self.planets, self.relays)
         reaching = (self.planets, home, self.worlds, self.relays, spares, drains, self.candidates)
-        for part in (*reaching, self.calls, self.streams):
+        for part in (*reaching, self.scouts, self.calls, self.streams):
             self.core.add_part(part)
         self.candidates.on_told = self.calls.told
+        self.scouts.on_done = self.calls.scouted
         self.planets.on_drained += [home.look, spares.drained]
         self.planets.on_adopted += [self.worlds.adopted, drains.world_adopted]
         self.planets.on_observed.append(self.candidates.offer_all)

@@ -21,7 +21,7 @@ from l2mesh.datapath.interface import (
     SourceSeen,
     Upcall,
 )
-from l2mesh.node.effects import CoreOutput, SendOpener
+from l2mesh.node.effects import CoreOutput, OpenScout, SendOpener
 from l2mesh.path.nat64 import Nat64
 from l2mesh.path.size import payload_size
 
@@ -41,7 +41,7 @@ def outwards(output: CoreOutput, nat64: Nat64) -> CoreOutput:
         case SendTwice(path=path) if path is not None:
             real = _real(path, nat64)
             return replace(output, path=real, size=min(output.size, payload_size(real)))
-        case AddRelayLeg(endpoint=endpoint) | SendOpener(endpoint=endpoint):
+        case AddRelayLeg(endpoint=endpoint) | SendOpener(endpoint=endpoint) | OpenScout(endpoint):
             return replace(output, endpoint=nat64.synthesise(endpoint))
         case _:
             return output

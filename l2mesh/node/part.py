@@ -65,7 +65,7 @@ class Part:
         """What accompanied the peer's PROBE."""
 
     def handle_upcall(self, upcall: Upcall, now: float) -> None:
-        """An upcall that is not about sessions or paths."""
+        """An upcall that is not about sessions or paths, or came by the scout."""
 
     def local_endpoints_changed(self, now: float) -> None:
         """The host's own addresses have changed."""

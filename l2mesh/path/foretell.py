@@ -4,7 +4,9 @@ Whoever is behind a NAT that makes a mapping for each destination cannot say whe
 what planets saw of that NAT tells something, and a CALL passes it on. Where only his end is such,
 he opens one mapping towards us and keeps it, and we try the ports that it may have:
 
-- *sequential*: those that follow the latest one seen; others behind it have taken a few;
+- *sequential*: those around the latest one seen. His mapping towards us was made when our
+  candidates were first tried, a little before he looked where his NAT stands, or it is made anew,
+  a little after; others behind that NAT have taken a few ports meanwhile;
 - *random*: those of the block around the ones seen, as carriers give out blocks of ports to their
   customers (RFC 7422). Where all 64,512 ports are drawn from there is nothing to try: 128 probes
   would succeed once in 500 times.
@@ -18,7 +20,7 @@ leads sends to ``b + 2 i + 1``, the other one to ``a + j + 1``. These meet at ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
@@ -54,8 +56,8 @@ def foretell(
     if ours.mapping not in _KEEPS:
         return ()
     if theirs.mapping is Mapping.SEQUENTIAL:
-        steps = (latest + step * turn for turn in range(1, MAX_FORETOLD // 2 + 1))
-        return _at(host, chain(steps, range(latest + 1, latest + 1 + MAX_FORETOLD)))
+        near = _around(latest, step, MAX_FORETOLD // 4)
+        return _at(host, chain(near, _around(latest, 1, MAX_FORETOLD)))
     if theirs.mapping is Mapping.RANDOM:
         seen = {each.port for each in theirs.seen if each.host == host}
         return _at(host, _drawn(_block(seen), random))
@@ -65,6 +67,13 @@ def foretell(
 def _at(host: str, ports: Iterable[int]) -> tuple[Endpoint, ...]:
     fit = dict.fromkeys(port for port in ports if _FIRST_PORT <= port <= _LAST_PORT)
     return tuple(Endpoint(host, port) for port in list(fit)[:MAX_FORETOLD])
+
+
+def _around(port: int, step: int, turns: int) -> Iterator[int]:
+    """The ports before and after this one, the nearest first."""
+    for turn in range(1, turns + 1):
+        yield port - step * turn
+        yield port + step * turn
 
 
 def _block(seen: set[int]) -> range:

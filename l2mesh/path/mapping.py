@@ -62,6 +62,7 @@ class Mappings:
 
     def __init__(self) -> None:
         self._sights: dict[Endpoint, _Sight] = {}
+        self._scouted: _Sight | None = None
 
     def observe(self, observer: Endpoint, seen: Endpoint, now: float) -> bool:
         """A planet told what it sees; whether that is news."""
@@ -73,6 +74,10 @@ class Mappings:
         while len(self._sights) > MAX_OBSERVERS:
             del self._sights[next(iter(self._sights))]
         return True
+
+    def scouted(self, seen: Endpoint, now: float) -> None:
+        """As what a planet saw another socket of ours, whose mapping was made just now."""
+        self._scouted = _Sight(seen, now)
 
     def forget(self, observers: Collection[Endpoint]) -> None:
         """These planet endpoints see us no more."""
@@ -120,10 +125,16 @@ class Mappings:
         return min(gaps) if gaps and min(gaps) <= MAX_STEP else None
 
     def latest(self, *, family: int = 4) -> tuple[Endpoint, float] | None:
-        """The youngest mapping of a family and when it was first seen."""
+        """The youngest mapping of a family and when it was first seen.
+
+        What a scout found counts where its mapping is one of the same outside address.
+        """
         sights = self._of(family)
         if not sights:
             return None
+        scouted = self._scouted
+        if scouted is not None and any(each.seen.host == scouted.seen.host for each in sights):
+            sights.append(scouted)
         youngest = max(sights, key=lambda sight: sight.since)
         at_once = [each for each in sights if each.since > youngest.since - 1.0]
         highest = max(at_once, key=lambda sight: sight.seen.port)

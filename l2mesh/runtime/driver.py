@@ -44,6 +44,7 @@ from l2mesh.runtime.clock import Clock
 from l2mesh.runtime.core import Core
 from l2mesh.runtime.faults import FaultLog
 from l2mesh.runtime.port import Port, SuperFrameRefused
+from l2mesh.runtime.scout import Scout
 from l2mesh.runtime.standing import Standing
 from l2mesh.runtime.underlay import Underlay
 from l2mesh.wire.data import Flag
@@ -92,6 +93,7 @@ class Driver(Generic[EffectT]):
         self.core = core
         self.underlay = underlay
         self.clock = clock
+        self.scout = Scout(underlay)
         self.on_port_lost: Callable[[int], None] | None = None
         self.on_broken: Callable[[str], None] | None = None
         self._on_effect = on_effect
@@ -136,6 +138,7 @@ class Driver(Generic[EffectT]):
                 self._loop.remove_reader(sock.fileno())
         for network in list(self._ports):
             self.detach_port(network)
+        self.scout.close()
         if self._alarm is not None:
             self._alarm.cancel()
         self._loop = self._alarm = None

@@ -25,6 +25,7 @@ from l2mesh.node.effects import (
     ConfigureDevice,
     Effect,
     NetworkChanged,
+    OpenScout,
     OpenStream,
     Persist,
     RemoveDevice,
@@ -227,6 +228,8 @@ class RunningNode(abc.ABC):
                     self._lan.send(address, datagram)
             case SendOpener(endpoint):
                 self.driver.underlay.send_opener(endpoint)
+            case OpenScout(endpoint):
+                self.driver.scout.open(endpoint)
             case OpenStream() | CloseStream():
                 if not self._is_stopping:
                     self.dialler.carry_out(self._by_nat64(effect))

@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from l2mesh.datapath.interface import Endpoint, Engine
+from l2mesh.datapath.streams import SCOUT
 from l2mesh.node.effects import (
     ConfigureDevice,
     NetworkChanged,
+    OpenScout,
     OpenStream,
     Persist,
     RemoveDevice,
@@ -26,6 +28,8 @@ from tests.simulator.schedule import Schedule
 __all__ = ["PORT", "Boot", "Host", "Port"]
 
 PORT: Final = 9993
+SCOUT_S: Final = 1.0
+"""A scout is closed after so long."""
 RESOLVED_S: Final = 0.1
 """The resolver's answer."""
 
@@ -87,6 +91,9 @@ class Host(Generic[CoreT]):
         """Interfaces, from 1, that the daemon knows as uplinks beside the host's own choice."""
         self.nat64: Nat64 | None = None
         """By which its network leads to IPv4; the daemon hears of it 0.1 s after its start."""
+        self.scout: tuple[Endpoint, int] | None = None
+        """Whom the last scout speaks to, and its port."""
+        self.scouts = 0
         self.unplugged: set[int] = set()
         self.lost_frames = 0
         """Delivered to a port that does not exist."""
@@ -232,9 +239,13 @@ class Host(Generic[CoreT]):
 
     def transmit(self, datagram: bytes, endpoint: Endpoint) -> None:
         """Send by the endpoint's uplink, or the interface that leads to its family and segment."""
+        port = self.port
+        if endpoint == SCOUT:
+            assert self.scout is not None
+            endpoint, port = self.scout
         interface = self._interface_of(endpoint)
         if interface is not None:
-            self.internet.send(interface, self.port, datagram, endpoint._replace(uplink=0))
+            self.internet.send(interface, port, datagram, endpoint._replace(uplink=0))
 
     def open_nat(self, endpoint: Endpoint) -> None:
         """Send an opener as `transmit` sends."""
@@ -242,6 +253,22 @@ class Host(Generic[CoreT]):
         if interface is not None:
             to = endpoint._replace(uplink=0)
             self.internet.send(interface, self.port, OPENER, to, dies_outside=True)
+
+    def _open_scout(self, endpoint: Endpoint) -> None:
+        """Another socket, which hears nobody but this endpoint; those before it are closed."""
+        self.scouts += 1
+        port = self.port + self.scouts
+        self.scout = endpoint, port
+
+        closes_at = self.schedule.now + SCOUT_S
+
+        def hear(datagram: bytes, source: Endpoint) -> None:
+            if self.scout == (source, port) and self.schedule.now < closes_at:
+                self.receive(datagram, SCOUT)
+
+        interface = self._interface_of(endpoint)
+        if interface is not None:
+            interface.sockets = {port: hear}
 
     def _interface_of(self, endpoint: Endpoint) -> Interface | None:
         if endpoint.uplink:
@@ -274,6 +301,8 @@ class Host(Generic[CoreT]):
                 pass
             case SendOpener(endpoint):
                 self.open_nat(endpoint)
+            case OpenScout(endpoint):
+                self._open_scout(endpoint)
             case OpenStream(planet, _):  # no TCP in this internet
                 self.schedule.after(1.0, lambda: self._refuse_stream(planet))
             case _:

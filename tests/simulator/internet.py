@@ -86,6 +86,8 @@ class Interface:
     segment: Segment
     line: Line
     receive: Receiver
+    sockets: dict[int, Receiver] = field(default_factory=dict)
+    """Those of other ports than the daemon's."""
     hear: Receiver | None = None
     """Gets what is announced on the segment."""
     arrived: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -287,7 +289,7 @@ class Internet:
         self._journal.note(
             self.schedule.now, target.owner, "datagram", (sender, data[0], len(data), source)
         )
-        target.receive(data, source)
+        target.sockets.get(destination.port, target.receive)(data, source)
 
     def _passes(self, line: Line) -> Iterator[float]:
         """The delay of each copy that a line lets through: none, one or two."""

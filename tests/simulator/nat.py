@@ -72,6 +72,8 @@ class Nat:
     """Whether the inside reaches the inside by the outside address."""
     only_to: frozenset[str] | None = None
     """Hosts to which UDP may go; None: all."""
+    only_from: frozenset[int] | None = None
+    """Inside ports from which UDP may go; None: all."""
     strangers_per_s: float = 0.0
     """How many mappings others behind this NAT make, at random times (SEQUENTIAL)."""
     ports: range = range(_FIRST_RANDOM, _LAST_RANDOM)
@@ -99,6 +101,8 @@ class Nat:
     def outbound(self, source: Endpoint, destination: Endpoint, now: float) -> Endpoint | None:
         """The outside endpoint as which a datagram from the inside goes on; None: it may not."""
         if self.only_to is not None and destination.host not in self.only_to:
+            return None
+        if self.only_from is not None and source.port not in self.only_from:
             return None
         key = self._key(source, destination, now)
         outside = self._by_source.get(key)

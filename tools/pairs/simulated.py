@@ -15,6 +15,10 @@ from tools.pairs.places import Neighbours, Outcome, Pair, Place, is_searched
 __all__ = ["play"]
 
 RUN_S: Final = 20.0
+PAUSE_S: Final = (1.0, 30.0)
+"""Between joining and the first frame, in runs with an odd seed."""
+LONG_PAUSE_S: Final = (60.0, 600.0)
+"""The same in the others."""
 SEARCH_RUN_S: Final = 61.0
 """Of a pair that searches: the first minute is the busiest."""
 STRANGERS_PER_S: Final = 0.5
@@ -69,7 +73,7 @@ class _Watch:
         sim, one, other = self.sim, self.one, self.other
         sim.start()
         network = sim.network_of([one, other])
-        sim.run(sim.random("pause").uniform(1.0, 30.0))
+        sim.run(sim.random("pause").uniform(*(PAUSE_S if sim.seed % 2 else LONG_PAUSE_S)))
         begun = self.begun = sim.now
         sim.internet.taps.append(self._count)
         pings = Pings(one, other, network, interval_s=0.2).start()

@@ -43,6 +43,10 @@ class Streams:
                 self._open[endpoint] = outgoing
                 return endpoint
 
+    def put(self, endpoint: Endpoint, outgoing: Outgoing) -> None:
+        """Takes up what has a name of its own."""
+        self._open[endpoint] = outgoing
+
     def remove(self, endpoint: Endpoint) -> None:
         """Forgets a stream that was closed."""
         if self._open.pop(endpoint, None) is not None and self.on_closed is not None:

@@ -54,14 +54,16 @@ def test_whatever_is_told_little_is_tried_and_at_one_host(
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
-def test_next_ports_of_a_sequential_nat_are_tried_first(step: int) -> None:
+def test_ports_around_the_latest_of_a_sequential_nat_are_tried_the_nearest_first(step: int) -> None:
     found = ports(HOME, sequential(THERE, 40_000, step))
-    assert found[:3] == [40_000 + step, 40_000 + 2 * step, 40_000 + 3 * step]
-    assert {40_000 + taken for taken in range(1, 60)} <= set(found)
+    assert found[:4] == [40_000 - step, 40_000 + step, 40_000 - 2 * step, 40_000 + 2 * step]
+    assert {40_000 + taken for taken in range(-40, 41) if taken} <= set(found)
+    assert {40_000 + taken * step for taken in range(-32, 33) if taken} <= set(found)
 
 
 def test_ports_end_with_the_last() -> None:
-    assert ports(HOME, sequential(THERE, 65_533)) == [65_534, 65_535]
+    found = ports(HOME, sequential(THERE, 65_533))
+    assert found[:5] == [65_532, 65_534, 65_531, 65_535, 65_530] and max(found) == 65_535
 
 
 @pytest.mark.parametrize(

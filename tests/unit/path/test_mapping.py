@@ -62,6 +62,24 @@ def test_same_news_is_none_and_a_lost_planet_is_forgotten() -> None:
     assert mappings.endpoints() == (Endpoint(HOME, 9993),)
 
 
+def test_what_a_scout_found_leads_the_forecast_and_nothing_else() -> None:
+    mappings = seen_as(40_000, 40_002)
+    mappings.scouted(Endpoint(HOME, 40_300), 300.0)
+    assert mappings.latest() == (Endpoint(HOME, 40_300), 300.0)
+    forecast = mappings.forecast([])
+    assert forecast.seen[0] == Endpoint(HOME, 40_300) and forecast.step == 2
+    assert forecast.mapping is Mapping.SEQUENTIAL
+    assert mappings.endpoints() == (Endpoint(HOME, 40_002), Endpoint(HOME, 40_000))
+    mappings.observe(Endpoint("203.0.113.9", 9993), Endpoint(HOME, 40_400), 400.0)
+    assert mappings.latest() == (Endpoint(HOME, 40_400), 400.0)
+
+
+def test_what_a_scout_found_at_another_outside_address_counts_no_more() -> None:
+    mappings = seen_as(40_000, 40_002)
+    mappings.scouted(Endpoint("198.51.100.2", 40_300), 300.0)
+    assert mappings.latest() == (Endpoint(HOME, 40_002), 1.0)
+
+
 def test_memory_is_bounded() -> None:
     mappings = Mappings()
     for number in range(MAX_OBSERVERS + 1):
