@@ -10,8 +10,8 @@ from typing import Final
 
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Candidate
+from l2mesh.path.known import KnownPaths
 from l2mesh.path.opening import is_near
-from l2mesh.path.paths import PathSet
 from l2mesh.path.state import PathState
 
 __all__ = ["FAMILIES", "CandidateReport", "Standing", "explain", "family_of", "is_inside"]
@@ -58,7 +58,7 @@ class CandidateReport:
 
 
 def explain(
-    paths: PathSet, now: float, families: Collection[int] = FAMILIES
+    paths: KnownPaths, now: float, families: Collection[int] = FAMILIES
 ) -> tuple[CandidateReport, ...]:
     """All candidates of a peer: the one in use, then those that work, then the others.
 
@@ -82,7 +82,7 @@ def is_inside(endpoint: Endpoint) -> bool:
 
 
 def _report(
-    candidate: Candidate, paths: PathSet, now: float, families: Collection[int]
+    candidate: Candidate, paths: KnownPaths, now: float, families: Collection[int]
 ) -> CandidateReport:
     standing = _standing(candidate, paths)
     return CandidateReport(
@@ -99,7 +99,7 @@ def _report(
     )
 
 
-def _standing(candidate: Candidate, paths: PathSet) -> Standing:
+def _standing(candidate: Candidate, paths: KnownPaths) -> Standing:
     if candidate.path == paths.active or candidate.path in paths.spread:
         return Standing.IN_USE
     if candidate.usable:
@@ -111,7 +111,7 @@ def _standing(candidate: Candidate, paths: PathSet) -> Standing:
     return Standing.SILENT if candidate.probes else Standing.UNTRIED
 
 
-def _reason(candidate: Candidate, paths: PathSet, now: float, families: Collection[int]) -> str:
+def _reason(candidate: Candidate, paths: KnownPaths, now: float, families: Collection[int]) -> str:
     standing = _standing(candidate, paths)
     family = family_of(candidate.path.endpoint)
     if standing in _UNPROVEN and candidate.is_direct and family not in families:
@@ -138,7 +138,7 @@ def _why_silent(candidate: Candidate) -> str:
     return "never answered: a NAT or firewall in between, or nobody is there"
 
 
-def _why_in_use(candidate: Candidate, paths: PathSet) -> str:
+def _why_in_use(candidate: Candidate, paths: KnownPaths) -> str:
     if paths.state is PathState.DOWN:
         return "used last; there is no session now"
     if not candidate.is_direct:
@@ -152,7 +152,7 @@ def _why_in_use(candidate: Candidate, paths: PathSet) -> str:
     return "the direct path that answered first"
 
 
-def _why_reserve(candidate: Candidate, paths: PathSet) -> str:
+def _why_reserve(candidate: Candidate, paths: KnownPaths) -> str:
     if candidate.is_direct:
         return "works; another direct path answered before it"
     if paths.is_direct:
