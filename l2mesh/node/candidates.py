@@ -143,6 +143,10 @@ class Candidates(Part):
             self.core.touch(peer, now)
         self.offer_all(now)
 
+    def families_changed(self, now: float) -> None:
+        """What was out of reach may answer now."""
+        self.local_endpoints_changed(now)
+
     def nat64_changed(self, now: float) -> None:
         """What was out of reach may answer now, and the other way round."""
         self.local_endpoints_changed(now)

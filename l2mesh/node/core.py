@@ -41,6 +41,7 @@ from l2mesh.node.pings import Pings
 from l2mesh.path.nat64 import Nat64
 from l2mesh.path.paths import PathSet
 from l2mesh.path.probe import ProbeLimiter
+from l2mesh.path.reach import Reach
 from l2mesh.path.uplinks import MAX_NAMED
 from l2mesh.session.handshake import Role
 from l2mesh.session.indices import IndexAllocator
@@ -108,6 +109,7 @@ class Core:
     """Handshake number -> peer, to find whom a RESPONSE or COOKIE is for."""
     pings: Pings = field(init=False)
     limiter: ProbeLimiter = field(default_factory=ProbeLimiter)
+    reach: Reach = field(default_factory=Reach)
     outputs: deque[CoreOutput] = field(default_factory=deque)
     refused: dict[str, int] = field(default_factory=dict)
     """Handshakes and control messages that were refused, by reason."""
@@ -224,13 +226,21 @@ class Core:
         """IPv4 is reached by this gateway from now on; None: by itself, or not at all."""
         if nat64 == self.nat64:
             return
-        self.nat64 = nat64
+        self.nat64 = self.reach.nat64 = nat64
         self.limiter.moved()
         for peer in self.peers.values():
             if (path := peer.paths.active) is not None:
                 self.emit(SetPath(peer.fingerprint, path, peer.paths.size))
         for part in self.parts:
             part.nat64_changed(now)
+
+    def set_families(self, families: frozenset[int], now: float) -> None:
+        """The versions of IP by which the host has a way out; nothing else is tried."""
+        if families == self.reach.families:
+            return
+        self.reach.families = families
+        for part in self.parts:
+            part.families_changed(now)
 
     def set_direct(self, direct: bool, now: float) -> None:  # noqa: FBT001 - its only matter
         """Use and offer direct paths from now on, or relays alone, as ``--relay-only`` says."""
@@ -381,7 +391,9 @@ class Core:
         )
         is_planet = role is Role.PLANET  # planets know our address in any case
         direct = self.direct or is_planet
-        paths = PathSet(random=settings.random, limiter=self.limiter, direct=direct)
+        paths = PathSet(
+            random=settings.random, limiter=self.limiter, reach=self.reach, direct=direct
+        )
         paths.set_uplinks(self.uplinks, now)
         return Peer(public, sessions, paths, since=now, is_planet=is_planet)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from l2mesh.datapath.interface import Endpoint
@@ -12,9 +11,10 @@ from l2mesh.node import show
 from l2mesh.node.peer import Peer
 from l2mesh.node.views import CandidateView, PathView
 from l2mesh.path.candidate import Kind
-from l2mesh.path.explain import FAMILIES, CandidateReport, Standing, family_of, is_inside
+from l2mesh.path.explain import CandidateReport, Standing, is_inside
 from l2mesh.path.explain import explain as explain_paths
 from l2mesh.path.mapping import Mapping
+from l2mesh.path.reach import family_of
 
 if TYPE_CHECKING:
     from l2mesh.node.node import Node
@@ -30,7 +30,7 @@ def path(node: Node, who: str, now: float) -> PathView:
     peer = node.core.peers.get(fingerprint)
     if peer is None:
         return _no_peer(node, fingerprint)
-    reports = explain_paths(peer.paths, now, _families(node))
+    reports = explain_paths(peer.paths, now)
     active = peer.paths.active
     session = "live" if peer.is_live else "connecting" if peer.is_wanted else "none"
     told = node.candidates.told.get(fingerprint, ())
@@ -62,12 +62,6 @@ def path(node: Node, who: str, now: float) -> PathView:
         relayed_by=show.relayer_of(node, active) if peer.is_live else None,
         transport=show.transport_of(active) if peer.is_live else None,
     )
-
-
-def _families(node: Node) -> Collection[int]:
-    """The versions of IP by which this host reaches others; all while that is not known."""
-    found = {family_of(endpoint) for endpoint in node.core.local_endpoints}
-    return found | ({4} if node.core.nat64 is not None else set()) if found else FAMILIES
 
 
 def _by_nat64(node: Node, endpoint: Endpoint) -> Endpoint | None:
@@ -129,9 +123,8 @@ def _why_relayed(
         return (
             "UDP gets nowhere from this host, which reaches its planets by TLS (`l2mesh netcheck`)"
         )
-    families = _families(node)
-    if not any(family_of(report.path.endpoint) in families for report in direct):
-        missing = "IPv6" if 4 in families else "IPv4"  # noqa: PLR2004 - the version number
+    if not any(node.core.reach.leads_to(report.path.endpoint) for report in direct):
+        missing = f"IPv{family_of(direct[0].path.endpoint)}"
         return f"the peer has {missing} alone, which this host has not"
     if any(report.standing is Standing.TRYING for report in direct):
         return "direct paths are being tried now"

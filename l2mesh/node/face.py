@@ -119,6 +119,10 @@ class ReachableFace(Face):
         """The host's uplinks beside its own choice, the best first; see `Core.set_uplinks`."""
         self.core.set_uplinks(named, now, lost=lost)
 
+    def set_families(self, families: frozenset[int], now: float) -> None:
+        """By which versions of IP the host has a way out; see `Core.set_families`."""
+        self.core.set_families(families, now)
+
     def set_nat64(self, nat64: Nat64 | None, now: float) -> None:
         """By which gateway IPv4 is reached, where the host has none; see `Core.set_nat64`."""
         self.core.set_nat64(nat64, now)

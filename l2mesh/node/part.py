@@ -73,6 +73,9 @@ class Part:
     def uplinks_changed(self, now: float) -> None:
         """The host's uplinks have changed; peers have been told."""
 
+    def families_changed(self, now: float) -> None:
+        """The host has, or lacks, another version of IP from now on."""
+
     def nat64_changed(self, now: float) -> None:
         """IPv4 is reached in another way from now on, and paths in use were told so."""
 

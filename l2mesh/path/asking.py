@@ -17,6 +17,7 @@ from l2mesh.path.candidate import Candidate, CandidateTable, Opening
 from l2mesh.path.opening import choose
 from l2mesh.path.outputs import PathOutput, SendOpener, SendProbe, TellAgain
 from l2mesh.path.probe import PEER_BURST, PEER_RATE, OpenProbe, OpenProbes, ProbeLimiter
+from l2mesh.path.reach import Reach
 from l2mesh.path.rounds import Rounds
 
 __all__ = ["Asking"]
@@ -37,8 +38,10 @@ class Asking:
         *,
         random: Random,
         limiter: ProbeLimiter,
+        reach: Reach,
     ) -> None:
-        """``limiter`` is the process's."""
+        """``limiter`` and ``reach`` are the process's."""
+        self.reach = reach
         self.rounds = Rounds()
         self._table = table
         self._outputs = outputs
@@ -112,8 +115,9 @@ class Asking:
     def start_round(self, candidates: list[Candidate], now: float, *, opens: bool = False) -> None:
         """Probe these by the schedule, the first time at once; ``opens``: where the peer is behind
         a NAT an opener goes first, see `peer_begins`."""
-        choose(self._table, candidates, opens=opens)
-        self.rounds.start(candidates, now)
+        chosen = self.reach.of(candidates)
+        choose(self._table, chosen, opens=opens)
+        self.rounds.start(chosen, now)
         self.continue_round(now)
 
     def search(self, candidates: list[Candidate], now: float, *, opens: bool = False) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv6Network, ip_address
 from typing import Final
@@ -12,12 +11,11 @@ from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.candidate import Candidate
 from l2mesh.path.known import KnownPaths
 from l2mesh.path.opening import is_near
+from l2mesh.path.reach import family_of
 from l2mesh.path.state import PathState
 
-__all__ = ["FAMILIES", "CandidateReport", "Standing", "explain", "family_of", "is_inside"]
+__all__ = ["CandidateReport", "Standing", "explain", "is_inside"]
 
-FAMILIES: Final = frozenset({4, 6})
-"""Versions of IP."""
 _UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
 
 
@@ -57,21 +55,11 @@ class CandidateReport:
     """Share (0..1) of about the last 32 PROBEs."""
 
 
-def explain(
-    paths: KnownPaths, now: float, families: Collection[int] = FAMILIES
-) -> tuple[CandidateReport, ...]:
-    """All candidates of a peer: the one in use, then those that work, then the others.
-
-    ``families`` are the versions of IP by which this host reaches anything.
-    """
-    reports = [_report(candidate, paths, now, families) for candidate in paths.candidates]
+def explain(paths: KnownPaths, now: float) -> tuple[CandidateReport, ...]:
+    """All candidates of a peer: the one in use, then those that work, then the others."""
+    reports = [_report(candidate, paths, now) for candidate in paths.candidates]
     order = list(Standing)
     return tuple(sorted(reports, key=lambda report: order.index(report.standing)))
-
-
-def family_of(endpoint: Endpoint) -> int:
-    """4 or 6."""
-    return ip_address(endpoint.host).version
 
 
 def is_inside(endpoint: Endpoint) -> bool:
@@ -81,15 +69,13 @@ def is_inside(endpoint: Endpoint) -> bool:
     return ip_address(endpoint.host) in _UNIQUE_LOCAL
 
 
-def _report(
-    candidate: Candidate, paths: KnownPaths, now: float, families: Collection[int]
-) -> CandidateReport:
+def _report(candidate: Candidate, paths: KnownPaths, now: float) -> CandidateReport:
     standing = _standing(candidate, paths)
     return CandidateReport(
         path=candidate.path,
         source=candidate.kind.value,
         standing=standing,
-        reason=_reason(candidate, paths, now, families),
+        reason=_reason(candidate, paths, now),
         probes=candidate.probes,
         answers=candidate.answers,
         probed_age_s=now - candidate.probed_at if candidate.probes else None,
@@ -111,11 +97,10 @@ def _standing(candidate: Candidate, paths: KnownPaths) -> Standing:
     return Standing.SILENT if candidate.probes else Standing.UNTRIED
 
 
-def _reason(candidate: Candidate, paths: KnownPaths, now: float, families: Collection[int]) -> str:
+def _reason(candidate: Candidate, paths: KnownPaths, now: float) -> str:
     standing = _standing(candidate, paths)
-    family = family_of(candidate.path.endpoint)
-    if standing in _UNPROVEN and candidate.is_direct and family not in families:
-        return f"out of reach: this host has no IPv{family}"
+    if standing in _UNPROVEN and not paths.reach.of([candidate]):
+        return f"out of reach: this host has no IPv{family_of(candidate.path.endpoint)}"
     match standing:
         case Standing.IN_USE:
             return _why_in_use(candidate, paths)

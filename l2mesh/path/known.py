@@ -17,6 +17,7 @@ from l2mesh.path.heartbeat import Heartbeat
 from l2mesh.path.need import Need
 from l2mesh.path.outputs import PathOutput
 from l2mesh.path.probe import ProbeLimiter
+from l2mesh.path.reach import Reach
 from l2mesh.path.redundancy import Copies
 from l2mesh.path.resting import Resting
 from l2mesh.path.silence import Silence
@@ -30,12 +31,23 @@ __all__ = ["KnownPaths"]
 class KnownPaths:
     """The machines behind the paths to one peer, to be asked and not to be changed."""
 
-    def __init__(self, *, random: Random, limiter: ProbeLimiter, direct: bool = True) -> None:
-        """``limiter`` is the process's; ``direct`` False neither uses nor probes direct paths."""
+    def __init__(
+        self,
+        *,
+        random: Random,
+        limiter: ProbeLimiter,
+        reach: Reach | None = None,
+        direct: bool = True,
+    ) -> None:
+        """``limiter`` and ``reach`` (everything, by default) are the process's; ``direct`` False
+        neither uses nor probes direct paths."""
+        reach = reach if reach is not None else Reach()
         self._direct = direct
         self._table = CandidateTable()
         self._outputs: deque[PathOutput] = deque()
-        self._asking = Asking(self._table, self._outputs, random=random, limiter=limiter)
+        self._asking = Asking(
+            self._table, self._outputs, random=random, limiter=limiter, reach=reach
+        )
         self._rounds = self._asking.rounds
         self._heartbeat = Heartbeat()
         self._doubted: dict[Path, None] = {}
@@ -105,6 +117,11 @@ class KnownPaths:
         return tuple(self._table)
 
     @property
+    def reach(self) -> Reach:
+        """What this host can send to at all."""
+        return self._asking.reach
+
+    @property
     def spread(self) -> tuple[Path, ...]:
         """The paths over which frames are spread; none where all go by the path in use."""
         return self._bond.members
@@ -123,11 +140,12 @@ class KnownPaths:
     def handshake_paths(self) -> tuple[Path, ...]:
         """Where an INIT should go."""
         always = self._need.always
-        return handshake_paths(self._table, self._active, direct=self._direct, always=always)
+        known = handshake_paths(self._table, self._active, direct=self._direct, always=always)
+        return tuple(each for each in known if each.relay or self.reach.leads_to(each.endpoint))
 
     def _may_retry(self) -> bool:
         has_traffic = self._active is None or self._need.has_traffic(self._rounds.retry_at)
         return self._direct and not self.is_direct and has_traffic and bool(self._untried())
 
     def _untried(self) -> list[Candidate]:
-        return [each for each in self._table if each is not self._active]
+        return self.reach.of(each for each in self._table if each is not self._active)

@@ -129,7 +129,8 @@ class Uplinks:
     def _kept(self, active: Candidate | None) -> list[Candidate]:
         if self.keeps_all:
             direct = self._table.direct()
-            return [each for each in direct if each.has_worked and each is not active]
+            kept = [each for each in direct if each.has_worked and each is not active]
+            return self._asking.reach.of(kept)
         if not self.named or active is None or not active.is_direct:
             return []
         return self._others(active)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Any, Final
 
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.runtime.underlay import SO_MARK, SOCKET_MARK, Listen
 
-__all__ = ["addresses_of", "local_addresses", "source_towards", "to_endpoints"]
+__all__ = ["addresses_of", "families_of", "local_addresses", "source_towards", "to_endpoints"]
 
 TUNNEL_KINDS: Final = frozenset(
     {"tun", "wireguard", "gre", "gretap", "ip6gre", "sit", "ipip", "ip6tnl", "vxlan", "geneve"}
@@ -28,6 +28,8 @@ ADDRESS_TENTATIVE: Final = 0x40
 _UNWANTED: Final = ADDRESS_TEMPORARY | ADDRESS_DEPRECATED | ADDRESS_TENTATIVE
 IFF_UP: Final = 0x1
 AF_INET6: Final = 10
+_ANYWHERE: Final = {4: "192.0.2.1", 6: "2001:db8::1"}
+"""Addresses to which nothing but a default route leads (RFC 5737, 3849)."""
 
 
 def local_addresses(ip: Any) -> tuple[str, ...]:
@@ -69,6 +71,14 @@ def source_towards(endpoint: Endpoint) -> str | None:
     except OSError:
         return None
     return source
+
+
+def families_of(endpoints: Iterable[Endpoint]) -> frozenset[int]:
+    """The versions of IP by which this host reaches others: those of its own endpoints, and those
+    in which the kernel has a way to anywhere, by a tunnel perhaps."""
+    found = {ip_address(endpoint.host).version for endpoint in endpoints}
+    ways = {version: source_towards(Endpoint(host, 9)) for version, host in _ANYWHERE.items()}
+    return frozenset(found | {version for version, source in ways.items() if source is not None})
 
 
 def to_endpoints(addresses: tuple[str, ...], listen: Listen, port: int) -> tuple[Endpoint, ...]:

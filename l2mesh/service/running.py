@@ -37,7 +37,7 @@ from l2mesh.path.nat64 import Nat64
 from l2mesh.runtime.driver import Driver
 from l2mesh.runtime.streams.dialler import Dialler
 from l2mesh.runtime.streams.proxy import Proxy
-from l2mesh.service.addresses import local_addresses, source_towards, to_endpoints
+from l2mesh.service.addresses import families_of, local_addresses, source_towards, to_endpoints
 from l2mesh.service.foundation import DaemonOptions, Foundation, relay_bounds
 from l2mesh.service.lansocket import LanSocket, lan_places
 from l2mesh.service.nat64 import Nat64Finder, has_ipv6_alone
@@ -268,10 +268,12 @@ class RunningNode(abc.ABC):
         port = self.driver.underlay.port
         command = SetUnderlay(port, frozenset(addresses))
         self.engine.execute(command, self.clock())
-        self.driver.set_local_endpoints(to_endpoints(addresses, self.options.listen, port))
+        local = to_endpoints(addresses, self.options.listen, port)
+        self.call(self.node.set_families, families_of(local))
+        self.driver.set_local_endpoints(local)
         if self._lan is not None:
-            local = {endpoint.host for endpoint in self.node.core.local_endpoints}
-            places = tuple(place for place in places if str(place.address.ip) in local)
+            hosts = {endpoint.host for endpoint in local}
+            places = tuple(place for place in places if str(place.address.ip) in hosts)
             self._lan.set_places(places)
             self.call(self.node.lan.set_places, [place.address for place in places], port)
         self.look_for_router()

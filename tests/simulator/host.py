@@ -126,7 +126,7 @@ class Host(Generic[CoreT]):
         self.interfaces[uplink - 1].line.is_up = is_up
         (self.unplugged.discard if is_up else self.unplugged.add)(uplink)
         self._tell_uplinks(lost=first != self._first_up())
-        self.call(lambda core, now: core.set_local_endpoints(self.endpoints, now))
+        self.addresses_changed()
 
     def _first_up(self) -> int:
         return min(set(range(1, len(self.interfaces) + 1)) - self.unplugged, default=0)
@@ -156,6 +156,10 @@ class Host(Generic[CoreT]):
     def move(self, address: str, segment: Segment) -> None:
         """The host roams with its first interface, and the daemon hears of it."""
         self.internet.move(self.interfaces[0], address, segment)
+        self.addresses_changed()
+
+    def addresses_changed(self) -> None:
+        """The daemon hears what addresses the host has."""
         self.call(lambda core, now: core.set_local_endpoints(self.endpoints, now))
 
     @property

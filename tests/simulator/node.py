@@ -98,10 +98,17 @@ class NodeHost(Host[Node]):
     def start(self) -> None:
         """Start the daemon, which is told of its LAN as the service does it."""
         super().start()
+        self.addresses_changed()
         if self.is_on_lan:
             place = IPv4Interface(f"{self.interfaces[0].address}/24")
             self.interfaces[0].hear = self._hear
             self.call(lambda node, now: node.lan.set_places([place], self.port, now))
+
+    def addresses_changed(self) -> None:
+        """Tell the daemon what addresses the host has, as the service does it."""
+        super().addresses_changed()
+        families = frozenset(6 if ":" in each.host else 4 for each in self.endpoints)
+        self.call(lambda node, now: node.set_families(families, now))
 
     def carry_out(self, effect: Any) -> None:
         if isinstance(effect, SendBeacon):

@@ -12,6 +12,7 @@ from l2mesh.path.bond import PLACES, Bond, share_places
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 from l2mesh.path.outputs import PathOutput, SendCopies, SendingChanged, SendProbe
 from l2mesh.path.probe import ProbeLimiter
+from l2mesh.path.reach import Reach
 from l2mesh.path.redundancy import Copies
 
 HOST, OTHER_HOST = "192.0.2.1", "192.0.2.2"
@@ -31,6 +32,7 @@ class Field:
             self.outputs,
             random=lambda size: next(numbers).to_bytes(size, "big"),
             limiter=ProbeLimiter(),
+            reach=Reach(),
         )
         self.bond = Bond(self.table, self.asking, Copies(self.outputs), self.outputs)
         self.bond.wanted = True

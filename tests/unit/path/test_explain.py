@@ -125,10 +125,12 @@ def test_what_never_answered_is_inside_a_lan_or_behind_something(
 
 def test_an_endpoint_of_a_family_that_the_host_has_not_is_out_of_reach() -> None:
     peer = silent(WAN.endpoint, Endpoint("2001:db8::9", 9993))
-    reasons = {each.path.endpoint.host: each.reason for each in explain(peer.paths, 9.0, {4})}
+    peer.paths.reach.families = frozenset({4})
+    reasons = {each.path.endpoint.host: each.reason for each in explain(peer.paths, 9.0)}
     assert reasons["2001:db8::9"] == "out of reach: this host has no IPv6"
     assert "never answered" in reasons[WAN.endpoint.host]
-    reasons = {each.path.endpoint.host: each.reason for each in explain(peer.paths, 9.0, {6})}
+    peer.paths.reach.families = frozenset({6})
+    reasons = {each.path.endpoint.host: each.reason for each in explain(peer.paths, 9.0)}
     assert reasons[WAN.endpoint.host] == "out of reach: this host has no IPv4"
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from l2mesh.datapath.interface import Endpoint
 from l2mesh.runtime.underlay import Listen
-from l2mesh.service.addresses import local_addresses, source_towards, to_endpoints
+from l2mesh.service import addresses as module
+from l2mesh.service.addresses import families_of, local_addresses, source_towards, to_endpoints
 
 ADDRESSES = ("127.0.0.1", "192.0.2.1", "::1", "fe80::1", "2001:db8::1")
 
@@ -60,3 +61,22 @@ def test_tunnels_and_passing_addresses_are_left_out() -> None:
 def test_source_is_our_end_of_the_route() -> None:
     assert source_towards(Endpoint("127.0.0.1", 9)) == "127.0.0.1"
     assert source_towards(Endpoint("no address", 9)) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "routed", "families"),
+    [
+        ((), (), set()),
+        (("198.51.100.1",), (), {4}),
+        (("fd00::1",), ("192.0.2.1",), {4, 6}),
+        ((), ("192.0.2.1", "2001:db8::1"), {4, 6}),
+    ],
+)
+def test_families_are_those_of_own_addresses_and_of_routes(
+    own: tuple[str, ...],
+    routed: tuple[str, ...],
+    families: set[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "source_towards", lambda to: to.host if to.host in routed else None)
+    assert families_of(Endpoint(host, 9993) for host in own) == families
