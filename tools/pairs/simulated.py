@@ -16,9 +16,9 @@ __all__ = ["play"]
 
 RUN_S: Final = 20.0
 PAUSE_S: Final = (1.0, 30.0)
-"""Between joining and the first frame, in runs with an odd seed."""
+"""Between joining and the first frame."""
 LONG_PAUSE_S: Final = (60.0, 600.0)
-"""The same in the others."""
+"""The same for every other seed where a NAT counts up: others take its ports meanwhile."""
 SEARCH_RUN_S: Final = 61.0
 """Of a pair that searches: the first minute is the busiest."""
 STRANGERS_PER_S: Final = 0.5
@@ -55,6 +55,8 @@ class _Watch:
 
     def __init__(self, sim: Simulation, pair: Pair) -> None:
         self.sim = sim
+        waits = Place.SEQUENTIAL in _places(pair) and sim.seed % 2 == 0
+        self.pause_s = LONG_PAUSE_S if waits else PAUSE_S
         for _ in range(2):
             sim.add_planet().attach(sim.public_address(6), sim.internet.public)
         self.planets = frozenset(
@@ -73,7 +75,7 @@ class _Watch:
         sim, one, other = self.sim, self.one, self.other
         sim.start()
         network = sim.network_of([one, other])
-        sim.run(sim.random("pause").uniform(*(PAUSE_S if sim.seed % 2 else LONG_PAUSE_S)))
+        sim.run(sim.random("pause").uniform(*self.pause_s))
         begun = self.begun = sim.now
         sim.internet.taps.append(self._count)
         pings = Pings(one, other, network, interval_s=0.2).start()
@@ -138,6 +140,10 @@ def neighbours(sim: Simulation, kind: Neighbours) -> tuple[NodeHost, NodeHost]:
     _nat_of(outer).hairpin = kind is Neighbours.HAIRPIN
     homes = [sim.lan(NatKind.PRESERVING, outside=outer) for _ in range(2)]
     return sim.add_node(homes[0]), sim.add_node(homes[1])
+
+
+def _places(pair: Pair) -> tuple[Place, ...]:
+    return () if isinstance(pair, Neighbours) else pair
 
 
 def _with_ipv6(sim: Simulation, node: NodeHost) -> NodeHost:
