@@ -343,7 +343,7 @@ class Core:
         due = [peer.sessions.next_timeout(), peer.paths.next_timeout()]
         due += [channel.next_timeout() for channel in peer.channels.values()]
         if (peer.is_live and self.settings.watch) or peer.sessions.always:
-            due.append(self._next_look(peer, now))
+            due.append(self._next_look(peer))
         if not self.knows(peer):
             due.append(peer.since + STRANGER_S)
         deadlines = [at for at in due if at is not None]
@@ -395,17 +395,18 @@ class Core:
             random=settings.random, limiter=self.limiter, reach=self.reach, direct=direct
         )
         paths.set_uplinks(self.uplinks, now)
-        return Peer(public, sessions, paths, since=now, is_planet=is_planet)
+        return Peer(public, sessions, paths, since=now, looked_at=now, is_planet=is_planet)
 
-    def _next_look(self, peer: Peer, now: float) -> float:
+    def _next_look(self, peer: Peer) -> float:
         """When traffic with a peer is looked at: all peers at the same moments, so that a node
-        sleeps in between, and other nodes at others."""
+        sleeps in between, and other nodes at others. What comes meanwhile puts off nothing."""
         every = peer.paths.tick_s
         phase = self.settings.identity.public.fingerprint[0] / 256
-        turn = floor(now / every - phase + 1 / 8) + 1  # at least an eighth of a turn from now
+        turn = floor(peer.looked_at / every - phase + 1 / 8) + 1  # an eighth of a turn at least
         return (turn + phase) * every
 
     def _tick(self, peer: Peer, now: float) -> None:
+        peer.looked_at = now
         activity = self.settings.activity(peer.fingerprint)
         peer.sessions.note_frame(activity.frame)
         self._frame_at = max(self._frame_at, activity.frame)

@@ -28,6 +28,8 @@ class Peer:
     paths: PathSet
     since: float
     """When it was added."""
+    looked_at: float
+    """When traffic with it was looked at last."""
     is_planet: bool = False
     """We address it as a planet."""
     channels: dict[int, Channel] = field(default_factory=dict)

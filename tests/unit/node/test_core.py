@@ -219,3 +219,15 @@ def test_all_peers_are_looked_at_in_the_same_moments_so_that_a_node_sleeps_in_be
         core.handle_timeout(due)
         wakes += 1
     assert wakes in {10, 11}  # once a second, and not once for each peer
+
+
+def test_a_look_at_traffic_is_not_put_off_by_what_arrives_just_before() -> None:
+    core = Core(settings(1))
+    peer = core.add_peer(settings(2).identity.public, 100.0, always=True)
+    core.handle_timeout(100.0)
+    first = core.next_timeout()
+    assert first is not None and first <= 101.1
+    core.touch(peer, first - 0.01)
+    assert core.next_timeout() == first
+    core.handle_timeout(first)
+    assert core.next_timeout() == first + 1.0
