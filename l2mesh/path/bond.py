@@ -2,9 +2,9 @@
 ``docs/protocol.md``), where the operator wants it.
 
 The path in use stays what it is: control goes by it, and it is chosen as without this. Frames go by
-it and by each other direct path that leads over an uplink of its own, or by which the peer spreads
-its flows as well, and that is about as good. A flow stays at its place, and a place at its path
-while that takes part; so nothing is reordered in a flow but when a path comes or goes.
+it and by others that are about as good: as many as it takes to use each uplink of ours, and each of
+the peer's that it spreads flows over itself (`needed`). A flow stays at its place, and a place at
+its path while that takes part; so nothing is reordered in a flow but when a path comes or goes.
 
 Each path that takes part is watched like the one in use while frames flow. Around a change, and
 while one is late, copies leave by another (`l2mesh.path.redundancy`).
@@ -23,12 +23,12 @@ from l2mesh.path.heartbeat import Heartbeat
 from l2mesh.path.outputs import PathOutput, SendingChanged
 from l2mesh.path.redundancy import Copies
 
-__all__ = ["MAX_PATHS", "Bond"]
+__all__ = ["MAX_PATHS", "Bond", "needed", "share_places"]
 
 MAX_PATHS: Final = 4
 """As many as a host has uplinks."""
 PLACES: Final = 12
-"""Flows are shared out by places, which so many paths divide evenly."""
+"""Flows are shared out by places, which so many paths over any number of uplinks divide evenly."""
 SETTLED_S: Final = 3.0
 """A path has to work for so long before it takes part, and `AGAIN_S` after it has left."""
 AGAIN_S: Final = 10.0
@@ -38,15 +38,13 @@ ASK_S: Final = 1.0
 """Between PROBEs by a path that may come to take part, while frames flow; `DEAD_ASK_S` by one that
 does not work now."""
 DEAD_ASK_S: Final = 5.0
-JOIN_LOSS: Final = 0.05
-"""Takes part what loses less than this, and goes what loses more than `LEAVE_LOSS`."""
-LEAVE_LOSS: Final = 0.10
-JOIN_RTT_S: Final = 0.05
-"""Takes part what has a round trip this much longer than the quickest one, at most; goes what has
-one longer by `LEAVE_RTT_S`: a queue of its own makes a path slower."""
-LEAVE_RTT_S: Final = 0.15
-ASKED_S: Final = 3.0
-"""A path that takes part because the peer uses it has been asked by the peer within this time."""
+JOIN: Final = (0.05, 0.05)
+"""Takes part what loses no more than this, and has a round trip longer than the quickest one by so
+many seconds at most."""
+LEAVE: Final = (0.10, 0.15)
+"""Goes what exceeds this: a queue of its own makes a path slower."""
+USED_S: Final = 5.0
+"""For so long a path counts as the peer's after the last sign of that, once it takes part."""
 _LATE_BEATS: Final = 2
 
 
@@ -98,15 +96,14 @@ class Bond:
             for heartbeat in self._members.values():
                 heartbeat.moved(now)
             return
-        for path, heartbeat in list(self._members.items()):
-            member = self._table.get(path)
-            if member is not None and member is not active:
-                self._watch(member, heartbeat, active, now)
-        for prospect in self._prospects(active, now):
+        for member in self._others(active):
+            self._watch(member, self._members[member.path], active, now)
+        prospects = self._prospects(active, now)
+        for prospect in prospects:
             pause_s = ASK_S if prospect.usable else DEAD_ASK_S
             if now >= prospect.probed_at + pause_s:
                 self._asking.probe(prospect, now)
-        self._admit(active, now)
+        self._choose(active, [each for each in prospects if self._is_fit(each, active, now)], now)
         self.tell(active)
 
     # --- who takes part ---------------------------------------------------------------------------
@@ -118,10 +115,7 @@ class Bond:
         alarms = member.false_alarms(now)
         if heartbeat.doubted_since(now, member.rtt_s, false_alarms=alarms) is not None:
             member.usable, member.doubted_at = False, now
-            self._leave(member, active, now)
             self._asking.start_round([member], now)
-        elif not self._stays(member, active, now):
-            self._leave(member, active, now)
         elif not heartbeat.has_just_beaten(now):
             heartbeat.beat(now)
             self._asking.probe(member, now)
@@ -130,37 +124,44 @@ class Bond:
         elif not heartbeat.unanswered:
             self._asking.try_sizes(member, now)
 
-    def _leave(self, member: Candidate, active: Candidate, now: float) -> None:
-        del self._members[member.path]
-        member.left_at = now
+    def _choose(self, active: Candidate, fit: list[Candidate], now: float) -> None:
+        """Each that is needed takes part from now on, of those that do and those fit to, and no
+        other."""
+        members = self._others(active)
+        stay = [each for each in members if each.usable and self._is_good(each, active, *LEAVE)]
+        fit.sort(key=lambda each: each.cost_s)
+        chosen = needed(active, [*stay, *fit], self._spread_by_peer(now))
+        new = [each for each in chosen if each not in (active, *members)]
+        gone = [each for each in members if each not in chosen]
+        if not new and not gone:
+            return
+        for each in gone:
+            each.left_at = now
+        paths = [each.path for each in chosen]
+        self._members = {path: self._members.get(path, Heartbeat()) for path in paths}
         self.tell(active)
-        self._copies.send_by(member, now)
-
-    def _admit(self, active: Candidate, now: float) -> None:
-        """Take in those that are fit, one after the other: an endpoint that no other leads to goes
-        before one that costs less, since the peer may have several uplinks, too."""
-        while len(self._members) < MAX_PATHS:
-            fit = [each for each in self._prospects(active, now) if self._is_fit(each, active, now)]
-            if not fit:
-                return
-            taken = {path.endpoint.address for path in (active.path, *self._members)}
-            best = min(fit, key=lambda each: (each.path.endpoint.address in taken, each.cost_s))
-            for path in (active.path, best.path):
-                self._members.setdefault(path, Heartbeat())
-            self.tell(active)
-            self._copies.send_by(active, now)
+        self._copies.send_by(active if new else gone[0], now)
 
     def _prospects(self, active: Candidate, now: float) -> list[Candidate]:
-        """Those that have worked and are another way than all that take part."""
-        taken = {active.uplink, *(path.endpoint.uplink for path in self._members)}
-        others = [
+        """Those that have worked and would be needed, were they fit."""
+        members, spread = self._others(active), self._spread_by_peer(now)
+        others = (each for each in self._table.direct() if each.has_worked)
+        return [
+            each
+            for each in others
+            if each is not active
+            and each.path not in self._members
+            and each in needed(active, [*members, each], spread)
+        ]
+
+    def _spread_by_peer(self, now: float) -> list[Candidate]:
+        """The paths by which the peer spreads its flows."""
+        used = [
             each
             for each in self._table.direct()
-            if each.has_worked and each is not active and each.path not in self._members
+            if each.is_used(now, USED_S if each.path in self._members else 1.0)
         ]
-        return [
-            each for each in others if each.uplink not in taken or _is_shared(each, active, now)
-        ]
+        return used if len(used) > 1 else []
 
     def _is_fit(self, candidate: Candidate, active: Candidate, now: float) -> bool:
         return (
@@ -168,19 +169,10 @@ class Bond:
             and candidate.usable_since <= now - SETTLED_S
             and candidate.left_at <= now - AGAIN_S
             and candidate.answered_at > now - FRESH_S
-            and self._is_good(candidate, active, loss=JOIN_LOSS, rtt_s=JOIN_RTT_S)
+            and self._is_good(candidate, active, *JOIN)
         )
 
-    def _stays(self, member: Candidate, active: Candidate, now: float) -> bool:
-        others = [active.uplink, *(path.endpoint.uplink for path in self._members)]
-        others.remove(member.uplink)
-        if member.uplink in others and member.asked_at <= now - ASKED_S:
-            return False
-        return self._is_good(member, active, loss=LEAVE_LOSS, rtt_s=LEAVE_RTT_S)
-
-    def _is_good(
-        self, candidate: Candidate, active: Candidate, *, loss: float, rtt_s: float
-    ) -> bool:
+    def _is_good(self, candidate: Candidate, active: Candidate, loss: float, rtt_s: float) -> bool:
         known = [each.rtt_s for each in (active, *self._candidates()) if each.rtt_s is not None]
         quickest = min(known, default=0.0)
         return candidate.loss <= loss and (candidate.rtt_s or 0.0) <= quickest + rtt_s
@@ -188,6 +180,9 @@ class Bond:
     def _candidates(self) -> list[Candidate]:
         found = (self._table.get(path) for path in self._members)
         return [candidate for candidate in found if candidate is not None]
+
+    def _others(self, active: Candidate) -> list[Candidate]:
+        return [candidate for candidate in self._candidates() if candidate is not active]
 
     def _prune(self, active: Candidate) -> None:
         """Whoever works no more is none; the path in use is one while there are others."""
@@ -199,19 +194,42 @@ class Bond:
         self._members = {path: self._members.get(path, Heartbeat()) for path in works}
 
 
-def _is_shared(candidate: Candidate, active: Candidate, now: float) -> bool:
-    """Whether the peer spreads flows over both: they are different uplinks of its own, then."""
-    return candidate.is_asked_steadily(now) and active.is_asked_steadily(now)
+def needed(
+    active: Candidate, others: Sequence[Candidate], spread: Sequence[Candidate]
+) -> list[Candidate]:
+    """The path in use and those that it takes to lead over each of our uplinks, and to each
+    endpoint of the peer's to which it spreads flows itself, by one of ``spread``.
+
+    One by which a further uplink leads to a further endpoint goes first, since it stands for two
+    others; then the one named first, so that whoever takes part already stays.
+    """
+    chosen = [active]
+    while len(chosen) < MAX_PATHS:
+        best = max(others, key=lambda each: _gain(each, chosen, spread), default=active)
+        if not _gain(best, chosen, spread):
+            break
+        chosen.append(best)
+    return chosen
+
+
+def _gain(way: Candidate, chosen: Sequence[Candidate], spread: Sequence[Candidate]) -> int:
+    is_further = all(way.path.endpoint.address != each.path.endpoint.address for each in chosen)
+    if all(way.uplink != each.uplink for each in chosen):
+        return 3 if is_further else 2
+    return int(is_further and way in spread)
 
 
 def share_places(places: Sequence[Path], paths: Sequence[Path]) -> list[Path]:
-    """`PLACES` shared out evenly, as few as possible moved; none for fewer than two paths."""
+    """`PLACES` shared out evenly among uplinks, and those of an uplink among its paths, as few as
+    possible moved; none for fewer than two paths."""
     if len(paths) < 2:  # noqa: PLR2004 - one path has them all
         return []
-    fair, counts, kept = PLACES // len(paths), Counter[Path](), list[Path | None]()
+    each_has = Counter(path.endpoint.uplink for path in paths)
+    fair = {path: PLACES // len(each_has) // each_has[path.endpoint.uplink] for path in paths}
+    counts, kept = Counter[Path](), list[Path | None]()
     for place in places or [paths[0]] * PLACES:
-        keeps = place in paths and counts[place] < fair
+        keeps = counts[place] < fair.get(place, 0)
         counts[place] += keeps
         kept.append(place if keeps else None)
-    missing = [path for path in paths for _ in range(fair - counts[path])]
+    missing = [path for path in paths for _ in range(fair[path] - counts[path])]
     return [missing.pop() if place is None else place for place in kept]

@@ -157,6 +157,8 @@ class Candidate:
     """The last PROBE from it."""
     asked_since: float = float("-inf")
     """The first of those that came within a second of each other."""
+    used_at: float = float("-inf")
+    """The last of them that came 2 s later, or more (`is_used`)."""
     left_at: float = float("-inf")
     """When flows were spread over it for the last time (`l2mesh.path.bond`)."""
     probes: int = 0
@@ -208,14 +210,16 @@ class Candidate:
     def is_asked_again(self, now: float) -> bool:
         """A PROBE of the peer's came by it: whether that is the second within a second."""
         before, self.asked_at = self.asked_at, now
-        if before > now - 1.0:
-            return True
-        self.asked_since = now
-        return False
+        if before <= now - 1.0:
+            self.asked_since = now
+            return False
+        if self.asked_since <= now - _STEADY_S:
+            self.used_at = now
+        return True
 
-    def is_asked_steadily(self, now: float) -> bool:
+    def is_used(self, now: float, within_s: float = 1.0) -> bool:
         """Whether the peer's PROBEs come by it as by a path that it uses for frames."""
-        return self.asked_at > now - 1.0 and self.asked_since <= now - _STEADY_S
+        return self.used_at > now - within_s
 
     def false_alarms(self, now: float) -> int:
         """How often it was left for nothing, if that happened within the last ten minutes."""

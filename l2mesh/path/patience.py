@@ -26,7 +26,7 @@ nothing has answered since."""
 def patience_s(active: Candidate, heartbeat: Heartbeat, table: CandidateTable, now: float) -> float:
     """Seconds without an answer after which the path in use is dead."""
     elsewhere = heartbeat.elsewhere_path
-    if elsewhere is None or not heartbeat.is_elsewhere() or active.is_asked_steadily(now):
+    if elsewhere is None or not heartbeat.is_elsewhere() or active.is_used(now):
         return DEAD_S
     other = table.get(elsewhere)
     if other is None or not other.usable:

@@ -16,6 +16,7 @@ from tests.simulator.traffic import Flows
 
 AGAIN_S = 1.0
 """A flow goes on within this time."""
+GROUP = b"\x01\0\x5e\1\2\3", "239.1.2.3"
 LARGE = 400
 """Bytes of datagrams with frames of a flow; control is smaller."""
 
@@ -54,14 +55,18 @@ def bonded(
     *,
     nats: bool = True,
     both: bool = False,
+    more: int = 0,
 ) -> tuple[NodeHost, NodeHost, int]:
-    """Two nodes with uplinks of these latencies; the first one spreads its flows, or both do."""
+    """Two nodes with uplinks of these latencies; the first one spreads its flows, or both do. So
+    many more have one uplink."""
     for _ in range(2):
         sim.add_planet()
     sim.add_controller()
     one, other = sim.add_unplugged_node(), sim.add_unplugged_node()
     plug(sim, one, "one", *ours, nats=nats)
     plug(sim, other, "other", *theirs, nats=nats)
+    for _ in range(more):
+        sim.add_node()
     sim.start()
     network = sim.network_of(sim.nodes)
     one.set_option(network, "bond", "true")
@@ -172,25 +177,67 @@ def test_both_ends_spread_theirs(sim: Simulation) -> None:
     assert not there.lost(since) and not back.lost(since)
 
 
+def ends(one: NodeHost, other: NodeHost) -> tuple[list[int], list[str]]:
+    """Of each path by which frames go, the own uplink and the peer's address."""
+    ways = [path.endpoint for path in paths(one, other)]
+    return sorted(way.uplink or 1 for way in ways), sorted(way.host for way in ways)
+
+
 @seeds(1)
 @pytest.mark.parametrize("end", [0, 1], ids=["ours", "theirs"])
 @pytest.mark.parametrize("number", [1, 2])
-def test_flows_between_two_uplinks_each_go_on_and_return(
+def test_flows_between_two_uplinks_each_go_on_and_are_shared_evenly_again(
     sim: Simulation, end: int, number: int
 ) -> None:
+    """Again there are as many paths as uplinks, and none over one that another is over."""
     one, other, network = bonded(sim, theirs=(0.01, 0.012), both=True)
-    there, back = Flows(one, other, network).start(), Flows(other, one, network).start()
-    sim.run(30)
+    pairs, ways = ((one, other), (other, one)), Ways(sim)
+    there, back = (Flows(*pair, network, count=24, interval_s=0.02).start() for pair in pairs)
+    sim.run(20)
+    before = [ends(*pair) for pair in pairs]
+    assert [uplinks for uplinks, _ in before] == [[1, 2], [1, 2]]
     died_at, line = sim.now, sim.nodes[end].interfaces[number - 1].line
     line.is_up = False
-    sim.run(20)
+    sim.run(15)
     for flows in (there, back):
         assert flows.silence_s(died_at) < AGAIN_S + flows.interval_s * flows.count
     back_at = sim.now
     line.is_up = True
-    sim.run(60)
-    for host, peer in ((one, other), (other, one)):
-        assert spread(host, peer) == {1, 2}
+    sim.run(35)
+    settled = there.reordered, back.reordered
+    for host, _ in pairs:
+        shares = ways.shares(sim, host, 5)
+        assert min(shares) > 0.3, shares
+    assert [ends(*pair) for pair in pairs] == before
+    assert (there.reordered, back.reordered) == settled
+    for flows in (there, back):
+        assert not flows.lost(back_at) and not flows.twice
+
+
+@seeds(1)
+def test_with_two_uplinks_here_and_three_there_each_carries(sim: Simulation) -> None:
+    """Three paths, before the death of an uplink and after its return; each end shares its own
+    uplinks evenly."""
+    one, other, network = bonded(sim, theirs=(0.01, 0.012, 0.02), both=True)
+    pairs, ways = ((one, other), (other, one)), Ways(sim)
+    there, back = (Flows(*pair, network, count=24, interval_s=0.02).start() for pair in pairs)
+    sim.run(20)
+    line = other.interfaces[0].line
+    line.is_up = False
+    sim.run(15)
+    assert ends(one, other)[0] == [1, 2] and ends(other, one)[0] == [2, 3]
+    back_at = sim.now
+    line.is_up = True
+    sim.run(35)
+    for host, peer in pairs:
+        uplinks, places = ends(host, peer)
+        assert len(uplinks) == max(len(set(uplinks)), len(set(places))) == 3
+        assert len(set(uplinks)) == len(host.interfaces)
+    settled = [paths(*pair) for pair in pairs]
+    assert min(ways.shares(sim, one, 5)) > 0.3
+    assert min(ways.shares(sim, other, 5)) > 0.15
+    sim.run(20)
+    assert [paths(*pair) for pair in pairs] == settled
     for flows in (there, back):
         assert not flows.lost(back_at) and not flows.twice
 
@@ -210,10 +257,43 @@ def test_who_has_one_uplink_spreads_over_those_that_the_other_spreads_over(sim: 
     sim.run(5)
     for flows in (there, back):
         assert flows.silence_s(died_at) < AGAIN_S + flows.interval_s * flows.count
-    one.set_option(network, "bond", "false")
     one.interfaces[0].line.is_up = True
-    sim.run(30)
+    sim.run_until(lambda: len(paths(one, other)) == len(paths(other, one)) == 2, 30)
+    one.set_option(network, "bond", "false")
+    sim.run(10)
     assert not paths(other, one)
+
+
+@seeds(1)
+@pytest.mark.parametrize("replicated", [False, True], ids=["to_each", "replicated"])
+def test_frames_for_a_group_come_once_and_in_order(
+    sim: Simulation,
+    replicated: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """While unicast flows beside them are spread, and when paths come and go. Where another member
+    carries them on they go by one path to it, and on by one."""
+    one, other, network = bonded(sim, theirs=(0.01, 0.012), both=True, more=1)
+    third = sim.nodes[2]
+    if replicated:
+        sim.controllers[0].set_member(network, other, relay="true")
+        sim.controllers[0].set_network(network, replicate_above="2")
+        sim.run(3)
+    Flows(one, other, network).start()
+    streams = [Flows(one, node, network, group=GROUP) for node in (other, third)]
+    streams[0].start()
+    streams[1].listen()
+    sim.run_until(lambda: spread(one, other) == {1, 2}, 20)
+    assert bool(one.core.replication.replicators(network)) == replicated
+    line = one.interfaces[0].line
+    for is_up in (False, True):
+        line.is_up = is_up
+        sim.run(25)
+    assert spread(one, other) == {1, 2}
+    back_at = sim.now - 25
+    for stream in streams:
+        stream.sent = streams[0].sent
+        assert len(stream.got) == stream.count
+        assert not stream.reordered and not stream.twice and not stream.lost(back_at)
 
 
 def paths(one: NodeHost, other: NodeHost) -> tuple[Path, ...]:

@@ -118,6 +118,8 @@ class Flows:
     count: int = 12
     interval_s: float = 0.04
     size: int = 600
+    group: tuple[bytes, str] | None = None
+    """MAC and address that they are for, if not the target's own: all members get them then."""
     sent: list[int] = field(default_factory=list)
     """How many of each flow."""
     got: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
@@ -128,11 +130,16 @@ class Flows:
         """Begin now, for good."""
         self.sent = [0] * self.count
         one, other, network = self.source, self.target, self.network
-        macs = one.mac(network), other.mac(network)
-        self._ends = macs, (one.address_in(network), other.address_in(network))
-        listeners = self.target.port_of(self.network).listeners
-        listeners[f"flows of {self.source.name}"] = self._receive
+        mac, address = self.group or (other.mac(network), other.address_in(network))
+        self._ends = (one.mac(network), mac), (one.address_in(network), address)
+        self.listen()
         self._send()
+        return self
+
+    def listen(self) -> Flows:
+        """Note what arrives, which may be others' flows for the same group."""
+        name = f"flows of {self.source.name} for {self.group}"
+        self.target.port_of(self.network).listeners[name] = self._receive
         return self
 
     @property
@@ -174,6 +181,12 @@ class Flows:
         self.source.schedule.after(self.interval_s, self._send)
 
     def _receive(self, frame: bytes) -> None:
-        if frame[12:14] == b"\x08\x00" and frame[23] == _UDP and frame[36:38] == b"\0\7":
+        is_ours = bool(frame[0] & 1) == (self.group is not None)
+        if (
+            is_ours
+            and frame[12:14] == b"\x08\x00"
+            and frame[23] == _UDP
+            and frame[36:38] == b"\0\7"
+        ):
             flow, number = struct.unpack_from("!II", frame, 42)
             self.got.setdefault(flow, []).append((self.source.schedule.now, number))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from l2mesh.datapath.interface import Endpoint, Path
 from l2mesh.path.asking import Asking
-from l2mesh.path.bond import PLACES, Bond, share_places
+from l2mesh.path.bond import PLACES, Bond, needed, share_places
 from l2mesh.path.candidate import Candidate, CandidateTable, Kind
 from l2mesh.path.outputs import PathOutput, SendCopies, SendingChanged, SendProbe
 from l2mesh.path.probe import ProbeLimiter
@@ -199,7 +199,49 @@ def test_endpoints_that_the_peer_spreads_over_take_part_over_one_uplink() -> Non
     field.ask(*field.ways, seconds=4)
     assert field.members == {0, 1}
     field.ask(field.ways[0], seconds=4)
+    assert field.members == {0, 1}, "a few lost PROBEs say nothing"
+    field.ask(field.ways[0], seconds=2)
     assert field.members == set()
+
+
+def test_who_leads_over_a_further_uplink_to_a_further_endpoint_stands_for_two_others() -> None:
+    """What is left when one of the peer's two uplinks comes back: three paths, of four."""
+    far = [Path(Endpoint(OTHER_HOST, 1, uplink)) for uplink in range(2)]
+    field = Field(PATHS[0], PATHS[1], far[0])
+    field.ask(*field.ways, seconds=7.5)
+    assert field.members == {0, 1, 2}
+    assert field.places == {PATHS[0]: 3, far[0]: 3, PATHS[1]: 6}, "each uplink has its half"
+    field.ways.append(field.add(far[1]))
+    field.seen.clear()
+    field.ask(*field.ways[:3], seconds=4.5)
+    assert field.members == {0, 3}
+    told = [each for each in field.seen if not isinstance(each, SendProbe)]
+    assert [type(each) for each in told] == [SendingChanged, SendCopies], "in one step"
+    field.ask(*field.ways, seconds=20)
+    assert field.members == {0, 3}, "and nobody else is needed, though the peer uses all"
+
+
+LINKS = st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans())
+"""One of our uplinks, an endpoint of the peer's, and whether the peer spreads flows over it."""
+
+
+@given(st.lists(LINKS, min_size=1, max_size=12, unique_by=lambda link: link[:2]))
+def test_no_path_is_needed_twice_and_no_uplink_of_ours_is_left_out(
+    links: list[tuple[int, int, bool]],
+) -> None:
+    ways = [
+        Candidate(Path(Endpoint(f"192.0.2.{place}", 1, uplink)), Kind.TOLD, 0.0)
+        for uplink, place, _ in links
+    ]
+    spread = [way for way, (_, _, is_used) in zip(ways, links, strict=True) if is_used]
+    chosen = needed(ways[0], ways[1:], spread)
+    assert chosen[0] is ways[0] and len(chosen) <= 4
+    assert {way.uplink for way in chosen} == {way.uplink for way in ways} or len(chosen) == 4
+    for number, way in enumerate(chosen[1:], 1):
+        before = chosen[:number]
+        is_new_place = way.path.endpoint.host not in {each.path.endpoint.host for each in before}
+        assert way.uplink not in {each.uplink for each in before} or is_new_place
+    assert needed(chosen[0], [*chosen[1:], *ways], spread) == chosen, "who takes part stays"
 
 
 def test_when_it_is_not_wanted_any_more_all_goes_by_the_path_in_use() -> None:
@@ -213,15 +255,20 @@ def test_when_it_is_not_wanted_any_more_all_goes_by_the_path_in_use() -> None:
     assert field.seen == []
 
 
-@given(st.lists(st.sets(st.sampled_from(PATHS)), max_size=20))
+EVERY = [Path(Endpoint(HOST, port, uplink)) for uplink in range(4) for port in (1, 2)]
+
+
+@given(st.lists(st.sets(st.sampled_from(EVERY), max_size=4), max_size=20))
 def test_places_are_even_and_move_no_more_than_they_must(steps: list[set[Path]]) -> None:
     places: list[Path] = []
     for paths in steps:
         before, places = places, share_places(places, sorted(paths))
         counts = Counter(places)
-        assert set(counts.values()) <= {PLACES // max(1, len(paths))}
         assert counts.keys() == (paths if len(paths) > 1 else set())
+        uplinks = Counter(path.endpoint.uplink for path in paths)
+        fair = {each: PLACES // len(uplinks) // uplinks[each.endpoint.uplink] for each in paths}
+        assert not places or counts == fair
         if before and places:
-            fair = PLACES // len(paths)
-            stay = sum(min(fair, held) for path, held in Counter(before).items() if path in paths)
+            held = Counter(before)
+            stay = sum(min(fair[path], held[path]) for path in paths)
             assert sum(b == a for b, a in zip(before, places, strict=True)) == stay
